@@ -1,0 +1,43 @@
+"""The error tree.
+
+Edge3vtError
+├── ConfigError          a document, flag or value the user wrote is wrong            exit 2
+├── DataError            a picture, clip or data set cannot be used                   exit 2
+├── ArtifactError        a model, table, engine or manifest is damaged or foreign     exit 2
+├── BackendMissingError  this machine lacks a package or a device                     exit 3
+└── EngineError          an engine that was sound when opened failed while it ran     exit 3
+
+A message is one line: what was found and where, what was expected, what to do.
+"""
+
+from __future__ import annotations
+
+
+class Edge3vtError(Exception):
+    """Any error that the user can act on. The command line prints it as one line, without a traceback."""
+
+    exit_code = 2
+
+
+class ConfigError(Edge3vtError):
+    """A document, flag or value is wrong."""
+
+
+class DataError(Edge3vtError):
+    """A picture, clip or data set cannot be used."""
+
+
+class ArtifactError(Edge3vtError):
+    """A model, calibration table, engine or manifest is damaged, foreign or not what it claims to be."""
+
+
+class BackendMissingError(Edge3vtError):
+    """The environment lacks a package or a device."""
+
+    exit_code = 3
+
+
+class EngineError(Edge3vtError):
+    """An engine failed while it ran."""
+
+    exit_code = 3

@@ -1,0 +1,124 @@
+"""The student as ONNX in the engine contract: batch normalisation folded, uint8 in, ModelSpec inside.
+
+The graph is written operator by operator, so that it holds nothing but SpaceToDepth, Conv, Relu, Resize, Add and
+the view's pooling, under stable names that calibration tables refer to.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+from torch import nn
+
+from edge3vt.core.documents import to_json
+from edge3vt.core.spec import INPUT, LOGITS, METADATA_KEY, VIEW, ModelSpec
+from edge3vt.learn.student import PIXEL_MEAN, PIXEL_SCALE, STRIDE, ConvBlock, Student
+
+OPSET = 17
+IR_VERSION = 8
+Weights = NDArray[np.float32]
+
+
+class _Graph:
+    """An ONNX graph in the making: each method adds a node and returns the name of its output."""
+
+    def __init__(self) -> None:
+        self.nodes: list[onnx.NodeProto] = []
+        self.initialisers: list[onnx.TensorProto] = []
+
+    def constant(self, name: str, value: NDArray[np.generic]) -> str:
+        self.initialisers.append(numpy_helper.from_array(value, name))
+        return name
+
+    def add(self, operator: str, inputs: list[str], output: str, **attributes: object) -> str:
+        self.nodes.append(helper.make_node(operator, inputs, [output], name=output, **attributes))
+        return output
+
+    def convolution(self, name: str, x: str, weight: Weights, bias: Weights, stride: int) -> str:
+        kernel = weight.shape[2]
+        inputs = [x, self.constant(f"{name}.weight", weight), self.constant(f"{name}.bias", bias)]
+        pad = kernel // 2
+        return self.add("Conv", inputs, name, kernel_shape=[kernel] * 2, strides=[stride] * 2, pads=[pad] * 4)
+
+    def block(self, name: str, x: str, block: ConvBlock) -> str:
+        convolution = block[0]
+        assert isinstance(convolution, nn.Conv2d)
+        weight, bias = folded(block)
+        return self.add("Relu", [self.convolution(name, x, weight, bias, convolution.stride[0])], f"{name}.relu")
+
+
+def folded(block: ConvBlock) -> tuple[Weights, Weights]:
+    """The block's convolution with its batch normalisation multiplied in: weight and bias."""
+    convolution, norm = block[0], block[1]
+    assert isinstance(convolution, nn.Conv2d)
+    assert isinstance(norm, nn.BatchNorm2d)
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
+    weight = convolution.weight * scale[:, None, None, None]
+    bias = norm.bias - norm.running_mean * scale
+    return weight.detach().float().numpy(), bias.detach().float().numpy()
+
+
+def to_onnx(model: Student, spec: ModelSpec) -> bytes:
+    """The model in evaluation mode as ONNX bytes: the same bytes for the same weights and spec."""
+    graph = _Graph()
+    x = graph.add("Cast", [INPUT], "pixels.float", to=TensorProto.FLOAT)
+    x = graph.add("Sub", [x, graph.constant("pixel.mean", np.float32([PIXEL_MEAN]))], "pixels.centred")
+    x = graph.add("Mul", [x, graph.constant("pixel.scale", np.float32([PIXEL_SCALE]))], "pixels.normal")
+    x = graph.add("SpaceToDepth", [x], "stem", blocksize=STRIDE)
+    skips = []
+    for i, stage in enumerate(model.stages):
+        assert isinstance(stage, nn.Sequential)
+        for j, block in enumerate(stage):
+            assert isinstance(block, ConvBlock)
+            x = graph.block(f"stage{i}.{j}", x, block)
+        skips.append(x)
+    pooled = graph.add("GlobalAveragePool", [x], "view.pool")
+    pooled = graph.add("Flatten", [pooled], "view.flat")
+    weight, bias = (_numpy(p) for p in (model.view.weight, model.view.bias))
+    graph.add("Gemm", [pooled, graph.constant("view.weight", weight), graph.constant("view.bias", bias)], VIEW, transB=1)
+    scales = graph.constant("double", np.float32([1, 1, 2, 2]))
+    for i, (narrow, smooth, skip) in enumerate(zip(model.narrow, model.smooth, skips[-2::-1], strict=True)):
+        assert isinstance(narrow, nn.Conv2d)
+        assert isinstance(smooth, ConvBlock)
+        assert narrow.bias is not None
+        x = graph.convolution(f"narrow{i}", x, _numpy(narrow.weight), _numpy(narrow.bias), 1)
+        x = graph.add(
+            "Resize",
+            [x, "", scales],
+            f"up{i}",
+            mode="nearest",
+            nearest_mode="floor",
+            coordinate_transformation_mode="asymmetric",
+        )
+        x = graph.add("Add", [x, skip], f"skip{i}")
+        x = graph.block(f"smooth{i}", x, smooth)
+    assert model.head.bias is not None
+    graph.convolution(LOGITS, x, _numpy(model.head.weight), _numpy(model.head.bias), 1)
+    proto = helper.make_model(
+        helper.make_graph(
+            graph.nodes,
+            spec.name,
+            [helper.make_tensor_value_info(INPUT, TensorProto.UINT8, spec.input_shape)],
+            [
+                helper.make_tensor_value_info(LOGITS, TensorProto.FLOAT, spec.logits_shape),
+                helper.make_tensor_value_info(VIEW, TensorProto.FLOAT, (1, 1)),
+            ],
+            graph.initialisers,
+        ),
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        ir_version=IR_VERSION,
+        producer_name="edge3vt",
+    )
+    helper.set_model_props(proto, {METADATA_KEY: to_json(spec, indent=None).strip()})
+    onnx.checker.check_model(proto, full_check=True)
+    return bytes(proto.SerializeToString(deterministic=True))
+
+
+def _numpy(parameter: torch.Tensor) -> Weights:
+    array: Weights = parameter.detach().float().numpy()
+    return array
