@@ -15,11 +15,11 @@ check: .venv-dev/$(PY)-installed
 	$(DEV)/ruff format --check .
 	$(DEV)/ruff check .
 	$(DEV)/mypy
-	$(DEV)/lint-imports
+	$(DEV)/lint-imports --no-logo
 	$(DEV)/python -m pytest
 
 clean:
-	rm -rf .venv .venv-dev build dist out engines/build .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-dev build dist out engines/build .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 
 .venv/$(PY)-installed: EXTRAS := openvino
 .venv-dev/$(PY)-installed: EXTRAS := openvino,window,train,dev

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
+from edge3vt.core.errors import ConfigError
+
 
 class Structure(IntEnum):
     """Class indices of the 3VT view, as they stand in every mask."""
@@ -36,6 +38,24 @@ SCORED: tuple[Structure, ...] = (
     Structure.TRACHEA,
 )
 MAX_CLASSES = 64
+
+
+@dataclass(frozen=True, slots=True)
+class ClassMap:
+    """A user's own names for the classes of a model, in order. The rules of the 3VT view then do not apply."""
+
+    schema: int
+    classes: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if self.schema != 1:
+            raise ConfigError(f"class map: schema {self.schema} is not known, expected 1")
+        if not 2 <= len(self.classes) <= MAX_CLASSES:
+            raise ConfigError(f"class map: {len(self.classes)} classes, expected 2 to {MAX_CLASSES}; merge some")
+        if self.classes[0] != "background":
+            raise ConfigError(f"class map: class 0 is '{self.classes[0]}', expected 'background'; put it first")
+        if len(set(self.classes)) != len(self.classes):
+            raise ConfigError("class map: a class stands twice; name each once")
 
 
 @dataclass(frozen=True, slots=True)

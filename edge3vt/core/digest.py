@@ -37,6 +37,7 @@ def read_verified(path: Path, expected_sha256: str, *, remedy: str) -> bytes:
     found = sha256_bytes(data)
     if found != expected_sha256:
         raise ArtifactError(
-            f"{path}: SHA-256 is {found[:12]}…, but {expected_sha256[:12]}… was expected; the file was changed or damaged; {remedy}"
+            f"{path}: SHA-256 is {found[:12]}…, but {expected_sha256[:12]}… was expected; "
+            f"the file was changed or damaged; {remedy}"
         )
     return data

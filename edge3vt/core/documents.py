@@ -74,10 +74,10 @@ def whole_file(path: Path) -> Iterator[Path]:
 
     Raises DataError where the file cannot be written.
     """
-    if path.is_dir():
-        raise DataError(f"{path}: is a folder; name a file in it")
-    partial = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
     try:
+        if path.is_dir():
+            raise DataError(f"{path}: is a folder; name a file in it")
+        partial = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
         path.parent.mkdir(parents=True, exist_ok=True)
         partial.touch()
     except OSError as error:

@@ -130,7 +130,7 @@ class Frame:
             case Layout.YUYV:
                 return self.pixels[..., 0]
             case _:
-                weights = np.array([4899, 9617, 1868], dtype=np.uint32)  # BT.601 in 14 bits, as OpenCV rounds it
+                weights = np.array([9798, 19235, 3735], dtype=np.uint32)  # BT.601 in 15 bits, as OpenCV rounds it
                 if self.layout is Layout.BGR:
                     weights = weights[::-1]
-                return ((self.pixels @ weights + 8192) >> 14).astype(np.uint8)
+                return ((self.pixels @ weights + 16384) >> 15).astype(np.uint8)

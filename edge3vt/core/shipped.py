@@ -27,8 +27,8 @@ def find(kind: Kind, name: str, working: Path = Path()) -> Path:
     Raises ConfigError with what was probably meant.
     """
     folder, suffix = PLACES[kind]
-    path = working / name
-    if name.endswith(suffix) or path.name != name:
+    if name.endswith(suffix) or Path(name).name != name != "":
+        path = working / name
         if not path.is_file():
             raise ConfigError(f"{path}: no such {kind}; give a {suffix} file, or the name of one in {folder}")
         return path

@@ -35,7 +35,8 @@ class ModelSpec:
             )
         if not 2 <= len(self.classes) <= MAX_CLASSES:
             raise ArtifactError(
-                f"model spec of {self.name}: {len(self.classes)} classes, expected 2 to {MAX_CLASSES}; merge classes before training"
+                f"model spec of {self.name}: {len(self.classes)} classes, expected 2 to {MAX_CLASSES}; "
+                "merge classes before training"
             )
         if min(self.stride, self.height, self.width) < 1 or self.height % self.stride or self.width % self.stride:
             raise ArtifactError(

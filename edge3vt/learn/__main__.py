@@ -32,7 +32,9 @@ def main() -> None:
     """Train, measure, export, record."""
     parser = argparse.ArgumentParser(prog="python -m edge3vt.learn", description=__doc__)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--negatives", type=Path, nargs="*", default=[], help="real pictures or clips that are not the view")
+    parser.add_argument(
+        "--negatives", type=Path, nargs="*", default=[], help="real pictures or clips that are not the view"
+    )
     parser.add_argument("--phantoms", type=int, default=2000, help=f"fetuses to render, {SCANS} pictures each")
     parser.add_argument("--minutes", type=float, default=60, help="wall time of the training itself")
     parser.add_argument("--cache", type=Path, default=Path("out/phantoms"), help="where rendered phantoms are kept")
@@ -73,8 +75,14 @@ def main() -> None:
         "version": asked.model_version,
         "made": wall_label(),
         "edge3vt": __version__,
-        "command": f"python -m edge3vt.learn OUT --phantoms {asked.phantoms} --minutes {asked.minutes:g} --negatives ...",
-        "phantoms": {"first_seed": TRAINING_SEED, "fetuses": asked.phantoms, "pictures": len(pictures), "size_px": SIZE},
+        "command": f"python -m edge3vt.learn OUT --phantoms {asked.phantoms} --minutes {asked.minutes:g} "
+        "--negatives (the files under real_negatives)",
+        "phantoms": {
+            "first_seed": TRAINING_SEED,
+            "fetuses": asked.phantoms,
+            "pictures": len(pictures),
+            "size_px": SIZE,
+        },
         "real_negatives": {f.name: sha256_file(f) for f in files},
         "settings": settings_record(settings),
         "steps": steps,

@@ -80,7 +80,9 @@ def to_onnx(model: Student, spec: ModelSpec) -> bytes:
     pooled = graph.add("GlobalAveragePool", [x], "view.pool")
     pooled = graph.add("Flatten", [pooled], "view.flat")
     weight, bias = (_numpy(p) for p in (model.view.weight, model.view.bias))
-    graph.add("Gemm", [pooled, graph.constant("view.weight", weight), graph.constant("view.bias", bias)], VIEW, transB=1)
+    graph.add(
+        "Gemm", [pooled, graph.constant("view.weight", weight), graph.constant("view.bias", bias)], VIEW, transB=1
+    )
     scales = graph.constant("double", np.float32([1, 1, 2, 2]))
     for i, (narrow, smooth, skip) in enumerate(zip(model.narrow, model.smooth, skips[-2::-1], strict=True)):
         assert isinstance(narrow, nn.Conv2d)

@@ -42,7 +42,10 @@ class Pictures:
 
 
 def phantom_pictures(folder: Path, first_seed: int, count: int, size: int) -> Pictures:
-    """SCANS pictures of each of ``count`` phantoms from ``first_seed`` on, rendered on all cores; what ``folder`` holds is reused."""
+    """SCANS pictures of each of ``count`` phantoms from ``first_seed`` on.
+
+    Rendered on all cores into ``folder``; what it already holds is reused.
+    """
     starts = range(first_seed, first_seed + count, SHARD)
     jobs = [(folder, start, min(SHARD, first_seed + count - start), size) for start in starts]
     with multiprocessing.get_context("spawn").Pool(usable_cores()) as pool:

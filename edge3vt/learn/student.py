@@ -6,7 +6,8 @@ into one INT8 convolution; the decoder adds instead of concatenating.
 
 from __future__ import annotations
 
-import torch
+from itertools import pairwise
+
 from torch import Tensor, nn
 
 from edge3vt.core.anatomy import CLASS_NAMES
@@ -37,10 +38,12 @@ class Student(nn.Module):
         inputs = STRIDE * STRIDE
         self.stages = nn.ModuleList()
         for i, (width, depth) in enumerate(zip(WIDTHS, DEPTHS, strict=True)):
-            blocks = [ConvBlock(inputs, width, 1 if i == 0 else 2)] + [ConvBlock(width, width) for _ in range(depth - 1)]
+            blocks = [ConvBlock(inputs, width, 1 if i == 0 else 2)] + [
+                ConvBlock(width, width) for _ in range(depth - 1)
+            ]
             self.stages.append(nn.Sequential(*blocks))
             inputs = width
-        pairs = list(zip(WIDTHS[:-1], WIDTHS[1:], strict=True))[::-1]
+        pairs = list(pairwise(WIDTHS))[::-1]
         self.narrow = nn.ModuleList(nn.Conv2d(wide, slim, 1) for slim, wide in pairs)
         self.smooth = nn.ModuleList(ConvBlock(slim, slim) for slim, _ in pairs)
         self.head = nn.Conv2d(WIDTHS[0], classes, 1)

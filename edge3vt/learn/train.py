@@ -82,7 +82,10 @@ def train(
                 viewing = view_loss(view.float(), torch.from_numpy(views))
                 loss = segmentation + viewing
                 if not math.isfinite(loss.item()):
-                    raise DataError(f"step {step}: the loss is {loss.item()}; lower the learning rate; {checkpoint} is the last good state")
+                    raise DataError(
+                        f"step {step}: the loss is {loss.item()}; lower the learning rate; "
+                        f"{checkpoint} is the last good state"
+                    )
                 optimiser.zero_grad(set_to_none=True)
                 loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
                 torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
@@ -154,7 +157,14 @@ def validate(model: Student, pictures: Pictures) -> dict[str, object]:
 
 
 def _log(folder: Path, step: int, spent_s: float, size: int, segmentation: float, view: float, rate: float) -> None:
-    line = {"step": step, "seconds": round(spent_s), "size": size, "segmentation": segmentation, "view": view, "rate": rate}
+    line = {
+        "step": step,
+        "seconds": round(spent_s),
+        "size": size,
+        "segmentation": segmentation,
+        "view": view,
+        "rate": rate,
+    }
     with (folder / "log.jsonl").open("a", encoding="utf-8") as file:
         file.write(json.dumps(line) + "\n")
 
@@ -177,7 +187,9 @@ def _restore(model: Student, optimiser: torch.optim.Optimizer, path: Path) -> tu
         with safe_open(path, framework="pt") as file:
             meta = file.metadata()
     except Exception as error:
-        raise DataError(f"{path}: not a checkpoint of this student ({error}); remove it or train without --resume") from error
+        raise DataError(
+            f"{path}: not a checkpoint of this student ({error}); remove it or train without --resume"
+        ) from error
     state: dict[int, dict[str, torch.Tensor]] = {}
     for name, tensor in tensors.items():
         if name.startswith("optimiser."):

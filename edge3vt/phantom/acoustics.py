@@ -85,7 +85,9 @@ def echo_picture(
     if beam.smoothing_px:
         envelope = ndimage.gaussian_filter(envelope, beam.smoothing_px)
     level = 20 * np.log10(np.maximum(envelope, 1e-6))
-    picture: Field = np.clip(level / beam.dynamic_range_db + beam.grey_level, 0, 1).astype(np.float32) ** np.float32(beam.gamma)
+    picture: Field = np.clip(level / beam.dynamic_range_db + beam.grey_level, 0, 1).astype(np.float32) ** np.float32(
+        beam.gamma
+    )
     return picture
 
 

@@ -54,7 +54,9 @@ def draw_anatomy(rng: np.random.Generator, gestational_weeks: float | None = Non
     junction = near(4.5, -13.0)
     pa_start = near(7.0, 14.0, 1.4)
     pa_course = _bezier(pa_start, (pa_start + junction) / 2 + near(1.2, 0, 0.8), junction)
-    ao_start = np.array([pa_start[0] - (pa + ao) * rng.uniform(1.25, 1.6) - 1.2, pa_start[1] - rng.uniform(1, 5) * unit])
+    ao_start = np.array(
+        [pa_start[0] - (pa + ao) * rng.uniform(1.25, 1.6) - 1.2, pa_start[1] - rng.uniform(1, 5) * unit]
+    )
     ao_course = _bezier(ao_start, (ao_start + junction) / 2 + near(-1.2, 1.0, 0.9), junction)
     svc_at = ao_start + np.array([-(ao + svc) * rng.uniform(1.25, 1.9) - 0.8, -rng.uniform(0.5, 5) * unit])
     middle = ao_course[int(len(ao_course) * rng.uniform(0.62, 0.8))]

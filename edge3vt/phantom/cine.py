@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,9 +65,13 @@ class Scene:
         return self.scanner.mm_per_px
 
     def at(self, seconds: float) -> Picture:
-        """The picture at ``seconds`` from the scene's start. Electronic noise follows the order of the calls."""
+        """Picture and truth at ``seconds``."""
+        return Picture(self.pixels(seconds), self.truth(seconds), self.holds_view(seconds))
+
+    def pixels(self, seconds: float) -> Pixels:
+        """(H, W) uint8 screen at ``seconds`` from the scene's start; its noise follows the order of the calls."""
         pose = self.motion.at(seconds)
-        presence = 0.0 if self._view is None else pose.presence if self._other is not None else 1.0
+        presence = self._presence(pose)
         x, y = _to_anatomy(self.scanner.sample_mm[0], self.scanner.sample_mm[1], pose)
         cells = _cells(x, y)
         amplitude, absorption = np.zeros(cells.shape, np.float32), np.zeros(cells.shape, np.float32)
@@ -82,7 +85,14 @@ class Scene:
         noise = _complex_noise(self._rng, (DEPTHS, LINES))
         step, spacing = self.scanner.depth_step_mm, self.scanner.line_spacing_mm
         polar = echo_picture(amplitude, absorption, grain, noise, self.beam, self._shading, step, spacing)
-        return Picture(self.scanner.picture(polar), self._truth(pose, presence), presence > 0.5)
+        return self.scanner.picture(polar)
+
+    def holds_view(self, seconds: float) -> bool:
+        """Whether the picture at ``seconds`` is the view."""
+        return self._presence(self.motion.at(seconds)) > 0.5
+
+    def _presence(self, pose: Pose) -> float:
+        return 0.0 if self._view is None else pose.presence if self._other is not None else 1.0
 
     def _tissue(self, pose: Pose) -> TissueMap | None:
         if self._view is None:
@@ -92,10 +102,12 @@ class Scene:
             self._beats[beat] = self._view(1 + 0.05 * beat / (BEAT_STEPS / 2))
         return self._beats[beat]
 
-    def _truth(self, pose: Pose, presence: float) -> Mask:
+    def truth(self, seconds: float) -> Mask:
+        """(H, W) class indices at ``seconds``, the same however often and in whatever order it is asked for."""
         truth = np.zeros((self.scanner.height, self.scanner.width), dtype=np.uint8)
+        pose = self.motion.at(seconds)
         tissue = self._tissue(pose)
-        if tissue is None or presence <= 0.5:
+        if tissue is None or not self.holds_view(seconds):
             return truth
         across, depth = self.scanner.pixel_mm
         x, y = _to_anatomy(across[None, :], depth[:, None], pose)
@@ -108,11 +120,6 @@ def still(seed: int, size: int, *, kind: str = "view") -> Picture:
     """One square picture of ``size`` px, the region alone, at a random moment."""
     scene = Scene(seed, size, size, kind=kind)
     return scene.at(float(np.random.default_rng([seed, 0x571]).uniform(0, 2)))
-
-
-def cine(scene: Scene, frames: int, rate_hz: float) -> Iterator[Picture]:
-    """``frames`` pictures of ``scene``, ``1 / rate_hz`` apart."""
-    return (scene.at(i / rate_hz) for i in range(frames))
 
 
 def _to_anatomy(

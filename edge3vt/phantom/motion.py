@@ -17,10 +17,6 @@ class Pose:
     dilation: float  # vessel diameter relative to rest
     presence: float  # 1 in the view, 0 in the other picture, between them on the way
 
-    @property
-    def holds_view(self) -> bool:
-        return self.presence > 0.5
-
 
 @dataclass(frozen=True, slots=True)
 class Motion:

@@ -44,14 +44,18 @@ class Scanner:
         return screen
 
 
-def draw_scanner(rng: np.random.Generator, width: int, height: int, region_mm: tuple[float, float] = (60.0, 100.0)) -> Scanner:
+def draw_scanner(
+    rng: np.random.Generator, width: int, height: int, region_mm: tuple[float, float] = (60.0, 100.0)
+) -> Scanner:
     """A screen whose region is ``region_mm`` (smallest, largest) wide, with the sector whole or zoomed into."""
     bare = width < 500  # small pictures are regions already cut out
     if bare:
         region = Region(0, 0, width, height)
     else:
         left, top = round(width * rng.uniform(0.05, 0.16)), round(height * rng.uniform(0.06, 0.13))
-        region = Region(left, top, width - round(width * rng.uniform(0.03, 0.14)), height - round(height * rng.uniform(0.01, 0.06)))
+        region = Region(
+            left, top, width - round(width * rng.uniform(0.03, 0.14)), height - round(height * rng.uniform(0.01, 0.06))
+        )
     width_mm = float(rng.uniform(*region_mm))
     mm_per_px = width_mm / region.width
     height_mm = region.height * mm_per_px
@@ -63,7 +67,9 @@ def draw_scanner(rng: np.random.Generator, width: int, height: int, region_mm: t
     far = float(np.hypot(width_mm / 2, curvature_mm + top_mm + height_mm)) - curvature_mm
     deepest = far if zoomed else top_mm + height_mm * float(rng.uniform(0.97, 1.0))
     widest = float(np.arctan2(width_mm / 2, curvature_mm + top_mm + height_mm * 0.15))
-    half_angle = widest * 1.25 if zoomed else float(np.arcsin(min(width_mm / 2 / (curvature_mm + deepest * 0.85), 0.95)))
+    half_angle = (
+        widest * 1.25 if zoomed else float(np.arcsin(min(width_mm / 2 / (curvature_mm + deepest * 0.85), 0.95)))
+    )
     radius = np.hypot(across[None, :], depth[:, None] + curvature_mm) - curvature_mm
     angle = np.arctan2(across[None, :], depth[:, None] + curvature_mm)
     start = max(float(radius.min()), 0.0)
@@ -116,7 +122,9 @@ def _furniture(rng: np.random.Generator, width: int, height: int, region: Region
         letters, tall = int(rng.integers(5, 16)), int(rng.integers(8, 15))
         wide = letters * tall * 2 // 3
         x, y = int(rng.integers(2, max(width - wide - 2, 3))), int(rng.integers(2, max(region.y0 - tall, 3)))
-        strokes = ndimage.zoom((rng.uniform(size=(5, letters * 3)) > 0.5).astype(np.float32), (tall / 5, tall * 2 / 9), order=0)
+        strokes = ndimage.zoom(
+            (rng.uniform(size=(5, letters * 3)) > 0.5).astype(np.float32), (tall / 5, tall * 2 / 9), order=0
+        )
         block = screen[y : min(y + tall, region.y0), x : x + wide]
         cut = strokes[: block.shape[0], : block.shape[1]] * int(rng.integers(120, 230))
         block[: cut.shape[0], : cut.shape[1]] = cut.astype(np.uint8)

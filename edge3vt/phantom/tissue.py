@@ -120,7 +120,9 @@ def draw_view(anatomy: Anatomy, rng: np.random.Generator) -> Callable[[float], T
     thorax = base.ellipse((0, 0), anatomy.thorax_mm)
     mediastinum = base.ellipse((0, -1), (anatomy.thorax_mm[0] * rng.uniform(0.38, 0.55), anatomy.thorax_mm[1] * 0.8))
     base.fill(np.maximum(mediastinum, thorax + 3), rng.uniform(-9, -3))
-    thymus = base.ellipse((rng.normal(0, 1), anatomy.thorax_mm[1] * 0.62), (anatomy.thorax_mm[0] * 0.36, anatomy.thorax_mm[1] * 0.2))
+    thymus = base.ellipse(
+        (rng.normal(0, 1), anatomy.thorax_mm[1] * 0.62), (anatomy.thorax_mm[0] * 0.36, anatomy.thorax_mm[1] * 0.2)
+    )
     base.fill(np.maximum(thymus, thorax + 2), rng.uniform(-14, -8))
     spine = base.ellipse(anatomy.spine, anatomy.spine_mm)
     _vertebra(base, anatomy.spine, anatomy.spine_mm)
@@ -137,7 +139,9 @@ def draw_view(anatomy: Anatomy, rng: np.random.Generator) -> Callable[[float], T
         fields = {
             Structure.PULMONARY_ARTERY: base.tube(anatomy.pulmonary_artery, size[Structure.PULMONARY_ARTERY]),
             Structure.AORTIC_ARCH: base.tube(anatomy.aortic_arch, size[Structure.AORTIC_ARCH]),
-            Structure.SUPERIOR_VENA_CAVA: base.tube(_dot(anatomy.superior_vena_cava), size[Structure.SUPERIOR_VENA_CAVA]),
+            Structure.SUPERIOR_VENA_CAVA: base.tube(
+                _dot(anatomy.superior_vena_cava), size[Structure.SUPERIOR_VENA_CAVA]
+            ),
             Structure.TRACHEA: base.tube(_dot(anatomy.trachea), size[Structure.TRACHEA]),
         }
         nearest = np.minimum.reduce(list(fields.values()))
@@ -183,7 +187,9 @@ def draw_other(kind: OtherView, rng: np.random.Generator) -> TissueMap:
         canvas.fill(canvas.ellipse((0, 0), (half[0] - 4, half[1] - 4)), rng.uniform(-7, -1))
         _vertebra(canvas, spine, spine_half)
         stomach = (half[0] * rng.uniform(0.35, 0.5), rng.uniform(-4, 6))
-        canvas.lumen(canvas.ellipse(stomach, (radius * 0.26, radius * 0.18), rng.uniform(-0.6, 0.6)), FLUID_DB, WALL_DB, 0.6)
+        canvas.lumen(
+            canvas.ellipse(stomach, (radius * 0.26, radius * 0.18), rng.uniform(-0.6, 0.6)), FLUID_DB, WALL_DB, 0.6
+        )
         vein = np.array([[0.0, half[1] * 0.75], [-2.0, half[1] * 0.35], [-half[0] * 0.3, half[1] * 0.1]])
         canvas.lumen(canvas.tube(vein, rng.uniform(3, 6)), BLOOD_DB, WALL_DB, 0.5)
         canvas.lumen(canvas.ellipse((4.0, -half[1] * 0.42), (2.2, 2.2)), BLOOD_DB, WALL_DB, 0.4)
@@ -194,14 +200,20 @@ def draw_other(kind: OtherView, rng: np.random.Generator) -> TissueMap:
     canvas.fill(heart, rng.uniform(-6, 0))
     axis, across = np.array([np.cos(angle), np.sin(angle)]), np.array([-np.sin(angle), np.cos(angle)])
     blood = BLOOD_DB + rng.uniform(-4, 6)
-    chambers = ((0.38, 0.3), (0.38, -0.3), (-0.42, 0.28), (-0.42, -0.28)) if kind == "four_chambers" else ((0.3, 0.25), (0.3, -0.3))
+    chambers = (
+        ((0.38, 0.3), (0.38, -0.3), (-0.42, 0.28), (-0.42, -0.28))
+        if kind == "four_chambers"
+        else ((0.3, 0.25), (0.3, -0.3))
+    )
     for along, side in chambers:
         at_mm = np.array(heart_at) + size * (along * axis + side * across)
         half_mm = (size * rng.uniform(0.3, 0.4), size * rng.uniform(0.19, 0.26))
         canvas.lumen(canvas.ellipse((float(at_mm[0]), float(at_mm[1])), half_mm, angle), blood, WALL_DB, 0.5)
     if kind == "outflow":
         start = np.array(heart_at) + size * 0.2 * axis
-        course = np.stack([start, start - size * 0.7 * axis + size * 0.2 * across, start - size * (1.1 * axis - 0.5 * across)])
+        course = np.stack(
+            [start, start - size * 0.7 * axis + size * 0.2 * across, start - size * (1.1 * axis - 0.5 * across)]
+        )
         canvas.lumen(canvas.tube(course, rng.uniform(3, 7)), blood, WALL_DB, 0.5)
     canvas.lumen(canvas.ellipse((4.5, -half[1] * 0.45), (2.4, 2.4)), blood, WALL_DB, 0.4)
     return canvas.finish()
@@ -221,7 +233,9 @@ def _surroundings(canvas: _Canvas) -> None:
     canvas.absorption[beyond] = 0.05
 
 
-def _body(canvas: _Canvas, half: tuple[float, float], spine: tuple[float, float], spine_half: tuple[float, float]) -> None:
+def _body(
+    canvas: _Canvas, half: tuple[float, float], spine: tuple[float, float], spine_half: tuple[float, float]
+) -> None:
     """Fluid outside, skin, muscle, ribs, and lungs inside."""
     rng = canvas.rng
     _surroundings(canvas)

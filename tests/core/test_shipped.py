@@ -41,7 +41,7 @@ def test_a_path_means_that_file(folders: tuple[Path, Path]) -> None:
     ("name", "message"),
     [
         ("bth", r"^no recipe is named 'bth'; did you mean 'both'\?$"),
-        ("", "^no recipe is named ''; known: both, cpu, mine.v2$"),
+        ("", r"^no recipe is named ''; known: both, cpu, mine\.v2$"),
         ("gone.toml", r"gone\.toml: no such recipe; give a \.toml file, or the name of one in engines/recipes$"),
         ("engines/recipes/gone", "no such recipe"),
         ("../shipped", "no such recipe"),

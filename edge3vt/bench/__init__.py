@@ -1,0 +1,1 @@
+"""Measuring: streams against their truth, and the reports about them."""

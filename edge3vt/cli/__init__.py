@@ -1,0 +1,1 @@
+"""The command line: the only room that turns a URI into a source or a sink, and that lets siblings meet."""

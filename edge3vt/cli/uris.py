@@ -1,0 +1,114 @@
+"""URIs and paths to sources and sinks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+from edge3vt.core.clock import Clock
+from edge3vt.core.documents import suggestion
+from edge3vt.core.errors import ConfigError
+from edge3vt.stream.sinks import Sink
+from edge3vt.stream.sources import Source
+
+VIDEO_SUFFIXES = (".mp4", ".mov", ".mpeg", ".mpg", ".avi", ".mkv")
+SOURCE_SCHEMES = ("file", "dicom", "folder", "phantom")
+SINK_SCHEMES = ("file", "folder", "display", "null")
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    kind: str  # a scheme, or "video"
+    path: Path
+    query: dict[str, str]
+
+
+def open_source(uri: str, clock: Clock, *, paced: bool, rate_hz: float | None = None) -> Source:
+    """The source that ``uri`` names. Raises ConfigError for an unknown kind, DataError for what cannot be read."""
+    target = _parse(uri, SOURCE_SCHEMES, writing=False)
+    match target.kind:
+        case "phantom":
+            from edge3vt.stream.sources.phantom import PhantomSource
+
+            return PhantomSource(clock, paced=paced, **_phantom_arguments(uri, target))
+        case "dicom":
+            from edge3vt.stream.sources.dicom import DicomSource
+
+            return DicomSource(target.path, clock, paced=paced)
+        case "folder":
+            from edge3vt.stream.sources.folder import FolderSource
+
+            return FolderSource(target.path, clock, paced=paced, **({"rate_hz": rate_hz} if rate_hz else {}))
+        case _:
+            from edge3vt.stream.sources.video import VideoSource
+
+            return VideoSource(target.path, clock, paced=paced)
+
+
+def open_sink(uri: str, *, overwrite: bool, block: bool) -> Sink:
+    """The sink that ``uri`` names. block: wait for a slow sink instead of dropping (offline)."""
+    target = _parse(uri, SINK_SCHEMES, writing=True)
+    match target.kind:
+        case "null":
+            from edge3vt.stream.sinks.null import NullSink
+
+            return NullSink()
+        case "display":
+            from edge3vt.stream.sinks.window import WindowSink
+
+            return WindowSink()
+        case "folder":
+            from edge3vt.stream.sinks.folder import FolderSink
+
+            return FolderSink(target.path, overwrite=overwrite, block=block)
+        case _:
+            from edge3vt.stream.sinks.video import VideoSink
+
+            return VideoSink(target.path, overwrite=overwrite, block=block)
+
+
+def _parse(uri: str, schemes: tuple[str, ...], *, writing: bool) -> _Target:
+    scheme, separator, _ = uri.partition("://")
+    if separator:
+        if scheme not in schemes:
+            raise ConfigError(
+                f"{uri}: unknown {'sink' if writing else 'source'} scheme '{scheme}'{suggestion(scheme, schemes)}; "
+                f"a path works too"
+            )
+        parts = urlsplit(uri)
+        path = Path(parts.netloc + parts.path)
+        query = {key: values[-1] for key, values in parse_qs(parts.query).items()}
+        if scheme != "file":
+            return _Target(scheme, path, query)
+        uri = str(path)
+    path = Path(uri)
+    if uri.endswith("/") or path.is_dir():
+        return _Target("folder", path, {})
+    if path.suffix.lower() in VIDEO_SUFFIXES and (not writing or path.suffix.lower() == ".mp4"):
+        return _Target("video", path, {})
+    if not writing:
+        if path.suffix.lower() in (".dcm", ".dicom", ".ima", "") or not path.exists():
+            return _Target("dicom", path, {})
+        raise ConfigError(
+            f"{uri}: no source reads '{path.suffix}' files; expected .dcm, {', '.join(VIDEO_SUFFIXES)}, a folder/ or a URI"
+        )
+    raise ConfigError(f"{uri}: no sink writes '{path.suffix}' files; expected .mp4, a folder ending in / or a URI")
+
+
+def _phantom_arguments(uri: str, target: _Target) -> dict[str, float | int]:
+    """phantom://SEED?seconds=10&scenes=4&width=1024&height=768&rate=60"""
+    known: dict[str, type] = {"seconds": float, "scenes": int, "width": int, "height": int, "rate_hz": float}
+    asked = {"rate_hz" if key == "rate" else key: value for key, value in target.query.items()}
+    arguments: dict[str, float | int] = {}
+    for key, value in ({"seed": str(target.path)} | asked).items():
+        kind = int if key == "seed" else known.get(key)
+        if kind is None:
+            raise ConfigError(f"{uri}: unknown phantom setting '{key}'{suggestion(key, known)}")
+        try:
+            arguments[key] = kind(value)
+        except ValueError as error:
+            raise ConfigError(f"{uri}: {key} is '{value}', expected a number, as in phantom://7?seconds=10") from error
+        if not arguments[key] >= 0 or (key != "seed" and not arguments[key] > 0):
+            raise ConfigError(f"{uri}: {key} is {value}, expected a positive number")
+    return arguments
