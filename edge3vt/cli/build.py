@@ -7,18 +7,21 @@ from typing import Annotated
 
 import typer
 
-from edge3vt.cli.engines import BUILDS, GOLDEN_FRAMES, GOLDEN_SEED, build_engine, phantom_inputs, read_asset_or_path
+from edge3vt.cli.engines import BUILDS, build_engine, named_model, pictures_of
 from edge3vt.cli.output import Json, Overwrite, finish
 from edge3vt.core.documents import read_toml
 from edge3vt.core.shipped import find
-from edge3vt.engine.manifest import read_manifest
+from edge3vt.engine.manifest import EngineManifest, VerifyReport
+from edge3vt.engine.manifest import read as read_manifest
 from edge3vt.engine.recipe import EngineRecipe
 from edge3vt.engine.verify import verify as verify_engine
 
 
 def build(
     recipe: Annotated[str, typer.Argument(help="A recipe: a TOML file, or the name of a shipped one.")],
-    out: Annotated[Path | None, typer.Option("-o", "--out", help="The engine folder; default engines/build/NAME.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="The engine folder; default engines/build/NAME.")
+    ] = None,
     overwrite: Overwrite = False,
     json: Json = False,
 ) -> int:
@@ -29,7 +32,7 @@ def build(
     asked = read_toml(EngineRecipe, find("recipe", recipe))
     folder = out or BUILDS / asked.name
     manifest = build_engine(asked, folder, overwrite=overwrite)
-    text = f"{folder}: {manifest.precision} engine for {manifest.runtime} {manifest.runtime_version}, verified"
+    text = f"{folder}: {asked.precision} engine for {asked.runtime} {manifest.runtime_version}, verified"
     return finish("build", True, {"engine": str(folder), "manifest": manifest}, [text], json=json)
 
 
@@ -41,6 +44,20 @@ def verify(
 
     Example: edge3vt verify engines/build/cpu-int8
     """
-    model, spec = read_asset_or_path(read_manifest(engine).recipe.model)
-    report = verify_engine(engine, model, phantom_inputs(spec, GOLDEN_SEED, GOLDEN_FRAMES))
-    return finish("verify", report.passed, {"engine": str(engine), "report": report}, report.lines(), json=json)
+    _, report = verified(engine)
+    speed = report.speed
+    text = [
+        f"{engine}: {'passed' if report.passed else 'FAILED'} on {report.frames} golden frames",
+        f"agreement with FP32 {report.agreement:.4f}, mean error {report.mean_error:.4f}",
+        f"median {speed.engine_ms:.2f} ms; FP32 {speed.fp32_ms:.2f} ms on its runtime ({report.speedup:.2f} times), "
+        f"{speed.referee_ms:.2f} ms on ONNX Runtime",
+        *report.reasons,
+    ]
+    return finish("verify", report.passed, {"engine": str(engine), "report": report}, text, json=json)
+
+
+def verified(engine: Path) -> tuple[EngineManifest, VerifyReport]:
+    """The engine's manifest, and how it does now on its golden frames."""
+    manifest = read_manifest(engine)
+    model = named_model(manifest.recipe.model)
+    return manifest, verify_engine(engine, model.data, pictures_of(manifest.recipe.golden, model.spec))

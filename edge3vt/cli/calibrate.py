@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from edge3vt.cli.engines import calibrated, read_asset_or_path
+from edge3vt.calibrate.observe import observe
+from edge3vt.cli.engines import named_model, pictures_of
 from edge3vt.cli.output import Json, Overwrite, finish
 from edge3vt.core.documents import write_json
 from edge3vt.core.errors import ConfigError
@@ -27,9 +28,16 @@ def calibrate(
     """
     if out.exists() and not overwrite:
         raise ConfigError(f"{out}: exists; choose another name or add --overwrite")
-    onnx, spec = read_asset_or_path(model)
-    table = calibrated(onnx, spec, set_name, method)
+    asked = named_model(model)
+    spec = asked.spec
+    table = observe(asked.data, spec, pictures_of(set_name, spec), set_name=set_name, method=method)
     write_json(table, out)
-    document = {"model": spec.model_id, "set": set_name, "table": str(out), "frames": table.frames, "tensors": len(table.ranges)}
+    document = {
+        "model": spec.model_id,
+        "set": set_name,
+        "table": str(out),
+        "frames": table.frames,
+        "tensors": len(table.ranges),
+    }
     text = f"{out}: {len(table.ranges)} tensors observed over {table.frames} frames of {set_name} ({method})"
     return finish("calibrate", True, document, [text], json=json)

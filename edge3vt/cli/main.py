@@ -1,4 +1,7 @@
-"""``edge3vt``: one line for each error, exit 0 pass, 1 a gate failed, 2 usage or bad input, 3 the environment lacks something."""
+"""``edge3vt``: one line for each error, and exit codes that a script can use.
+
+0 pass, 1 a gate failed, 2 usage or bad input, 3 the environment lacks something.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,6 @@ import sys
 import traceback
 from typing import Annotated
 
-import click
 import typer
 
 from edge3vt import __version__
@@ -46,14 +48,15 @@ def main(arguments: list[str] | None = None) -> None:
     debug = "--debug" in asked
     try:
         code = app(args=asked, standalone_mode=False)
-    except click.UsageError as error:
-        where = error.ctx.command_path if error.ctx else "edge3vt"
-        _fail(f"{where}: {error.format_message()} See: {where} --help", 2)
+    except typer.TyperException as error:
+        context = getattr(error, "ctx", None)
+        verb = context.info_name if context is not None and context.parent is not None else ""
+        _fail(f"{error.format_message().rstrip('.')}; see edge3vt {verb + ' ' if verb else ''}--help", 2)
     except Edge3vtError as error:
         if debug:
             traceback.print_exc()
         _fail(str(error), error.exit_code)
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         _fail("stopped", 130)
     except Exception as error:
         if debug:

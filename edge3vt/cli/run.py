@@ -35,11 +35,17 @@ def run(
     sinks: Annotated[
         list[str] | None, typer.Argument(help="out.mp4, a folder/ for pictures, display:// or null:// (the default).")
     ] = None,
-    engine: Annotated[Path | None, typer.Option(help="An engine folder; default: the shipped student, built here.")] = None,
+    engine: Annotated[
+        Path | None, typer.Option(help="An engine folder; default: the shipped student, built here.")
+    ] = None,
     budget_ms: Annotated[float, typer.Option(help="Every frame leaves by capture + this many milliseconds.")] = 16.7,
-    offline: Annotated[bool, typer.Option("--offline", help="Every frame in order with its own mask, unpaced.")] = False,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Every frame in order with its own mask, unpaced.")
+    ] = False,
     rate: Annotated[float | None, typer.Option(help="Pictures a second of a folder, in Hz.")] = None,
-    classes: Annotated[Path | None, typer.Option(help="A class map in TOML: other names for the engine's classes.")] = None,
+    classes: Annotated[
+        Path | None, typer.Option(help="A class map in TOML: other names for the engine's classes.")
+    ] = None,
     overwrite: Overwrite = False,
     json: Json = False,
 ) -> int:
@@ -61,7 +67,11 @@ def run(
             note(f"{source}: {text}")
         summary = drive(frames, lane, outputs, clock, None if offline else budget_ms)
     dropped = sum(sink.dropped for sink in outputs)
-    document = {"source": source, "stream": summary, "sinks": [{"written": s.written, "dropped": s.dropped} for s in outputs]}
+    document = {
+        "source": source,
+        "stream": summary,
+        "sinks": [{"written": s.written, "dropped": s.dropped} for s in outputs],
+    }
     report = lines(summary, frames.name)
     if dropped:
         report.append(f"Dropped by sinks: {dropped} frames")

@@ -91,7 +91,8 @@ def _parse(uri: str, schemes: tuple[str, ...], *, writing: bool) -> _Target:
         if path.suffix.lower() in (".dcm", ".dicom", ".ima", "") or not path.exists():
             return _Target("dicom", path, {})
         raise ConfigError(
-            f"{uri}: no source reads '{path.suffix}' files; expected .dcm, {', '.join(VIDEO_SUFFIXES)}, a folder/ or a URI"
+            f"{uri}: no source reads '{path.suffix}' files; "
+            f"expected .dcm, {', '.join(VIDEO_SUFFIXES)}, a folder/ or a URI"
         )
     raise ConfigError(f"{uri}: no sink writes '{path.suffix}' files; expected .mp4, a folder ending in / or a URI")
 

@@ -6,6 +6,8 @@ the view's pooling, under stable names that calibration tables refer to.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import onnx
 import torch
@@ -33,7 +35,7 @@ class _Graph:
         self.initialisers.append(numpy_helper.from_array(value, name))
         return name
 
-    def add(self, operator: str, inputs: list[str], output: str, **attributes: object) -> str:
+    def add(self, operator: str, inputs: list[str], output: str, **attributes: Any) -> str:
         self.nodes.append(helper.make_node(operator, inputs, [output], name=output, **attributes))
         return output
 
@@ -67,8 +69,8 @@ def to_onnx(model: Student, spec: ModelSpec) -> bytes:
     """The model in evaluation mode as ONNX bytes: the same bytes for the same weights and spec."""
     graph = _Graph()
     x = graph.add("Cast", [INPUT], "pixels.float", to=TensorProto.FLOAT)
-    x = graph.add("Sub", [x, graph.constant("pixel.mean", np.float32([PIXEL_MEAN]))], "pixels.centred")
-    x = graph.add("Mul", [x, graph.constant("pixel.scale", np.float32([PIXEL_SCALE]))], "pixels.normal")
+    x = graph.add("Sub", [x, graph.constant("pixel.mean", np.array([PIXEL_MEAN], np.float32))], "pixels.centred")
+    x = graph.add("Mul", [x, graph.constant("pixel.scale", np.array([PIXEL_SCALE], np.float32))], "pixels.normal")
     x = graph.add("SpaceToDepth", [x], "stem", blocksize=STRIDE)
     skips = []
     for i, stage in enumerate(model.stages):
@@ -83,7 +85,7 @@ def to_onnx(model: Student, spec: ModelSpec) -> bytes:
     graph.add(
         "Gemm", [pooled, graph.constant("view.weight", weight), graph.constant("view.bias", bias)], VIEW, transB=1
     )
-    scales = graph.constant("double", np.float32([1, 1, 2, 2]))
+    scales = graph.constant("double", np.array([1, 1, 2, 2], np.float32))
     for i, (narrow, smooth, skip) in enumerate(zip(model.narrow, model.smooth, skips[-2::-1], strict=True)):
         assert isinstance(narrow, nn.Conv2d)
         assert isinstance(smooth, ConvBlock)

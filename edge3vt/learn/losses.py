@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-STRUCTURE_WEIGHT = 3.0
+CLASS_WEIGHTS = (1.0, 2.0, 2.0, 5.0, 4.0, 2.0)  # background, PA, arch, SVC, trachea, spine; others 2
 VIEW_WEIGHT = 0.5
 
 
@@ -19,8 +19,7 @@ def segmentation_loss(logits: Tensor, mask: Tensor) -> Tensor:
     # Even samples of an (H, W) mask lie half a pixel before the centres of the (H/2, W/2) grid: shift to match.
     dense = functional.interpolate(logits, size=mask.shape[1:], mode="bilinear", align_corners=False)[:, :, ::2, ::2]
     classes = logits.shape[1]
-    weight = torch.full((classes,), STRUCTURE_WEIGHT)
-    weight[0] = 1.0
+    weight = torch.tensor([*CLASS_WEIGHTS, *[2.0] * classes][:classes])
     cross_entropy = functional.cross_entropy(dense, target, weight=weight)
     probability = dense.softmax(dim=1)
     one_hot = functional.one_hot(target, classes).permute(0, 3, 1, 2).to(probability.dtype)

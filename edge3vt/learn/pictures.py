@@ -4,7 +4,7 @@ and the augmentation between them and the network."""
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from rich.progress import track
 
 from edge3vt.core.documents import whole_file
 from edge3vt.core.errors import DataError
-from edge3vt.core.frame import Frame, Pixels
+from edge3vt.core.frame import Frame, Layout, Pixels
 from edge3vt.core.machine import usable_cores
 from edge3vt.core.segmentation import Mask
 from edge3vt.phantom.cine import Scene
@@ -27,6 +27,8 @@ KINDS = ("view", "other", "sweep")
 KIND_SHARES = (0.62, 0.24, 0.14)
 SHARD = 25  # fetuses a file
 SCANS = 4  # pictures a fetus
+Grey = NDArray[np.float32]
+Batch = tuple[Pixels, Mask, NDArray[np.float32]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,8 +91,8 @@ def real_negatives(paths: Iterable[Path], size: int, every: int = 12) -> Pixels:
     pictures = []
     for path in paths:
         if path.suffix.lower() == ".png":
-            grey = np.asarray(read_image(path))
-            frames = [Frame(0, 0, grey if grey.ndim == 2 else cv2.cvtColor(grey, cv2.COLOR_RGB2GRAY))]
+            image = read_image(path)
+            frames = [Frame(0, 0, image, Layout.GRAY if image.ndim == 2 else Layout.RGB)]
         else:
             clip = open_video(path)
             frames = [
@@ -117,15 +119,15 @@ def augmented(pixels: Pixels, mask: Mask, rng: np.random.Generator, size: int, *
     matrix[:, 2] += size / 2 - source / 2 + rng.uniform(-reach, reach, 2)
     if rng.uniform() < 0.5:
         pixels, mask = np.ascontiguousarray(pixels[:, ::-1]), np.ascontiguousarray(mask[:, ::-1])
-    out = cv2.warpAffine(pixels, matrix, (size, size), flags=cv2.INTER_LINEAR).astype(np.float32)
+    out: Grey = cv2.warpAffine(pixels, matrix, (size, size), flags=cv2.INTER_LINEAR).astype(np.float32)
     moved = cv2.warpAffine(mask, matrix, (size, size), flags=cv2.INTER_NEAREST)
     if rng.uniform() < 0.3:
-        out = cv2.GaussianBlur(out, (0, 0), float(rng.uniform(0.4, 1.6)))
+        out = np.asarray(cv2.GaussianBlur(out, (0, 0), float(rng.uniform(0.4, 1.6))), np.float32)
     if rng.uniform() < 0.2:
         coarse = cv2.resize(out, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
-        out = cv2.resize(coarse, (size, size), interpolation=cv2.INTER_LINEAR)
-    out = 255 * np.clip(out / 255, 0, 1) ** float(np.exp(rng.uniform(-0.45, 0.45)))
-    out = out * float(rng.uniform(0.65, 1.45)) + float(rng.uniform(0, 18)) * (rng.uniform() < 0.3)
+        out = np.asarray(cv2.resize(coarse, (size, size), interpolation=cv2.INTER_LINEAR), np.float32)
+    out = 255 * np.clip(out / 255, 0, 1) ** np.float32(np.exp(rng.uniform(-0.45, 0.45)))
+    out = out * float(rng.uniform(0.65, 1.45)) + (float(rng.uniform(0, 18)) if rng.uniform() < 0.3 else 0.0)
     if rng.uniform() < 0.3:
         out += rng.standard_normal(out.shape, dtype=np.float32) * float(rng.uniform(1, 9))
     picture = np.clip(out, 0, 255).astype(np.uint8)
@@ -137,7 +139,7 @@ def augmented(pixels: Pixels, mask: Mask, rng: np.random.Generator, size: int, *
 
 def batch(
     phantoms: Pictures, negatives: Pixels | None, rng: np.random.Generator, count: int, size: int, negative_share: float
-) -> tuple[Pixels, Mask, NDArray[np.float32]]:
+) -> Batch:
     """(N, 1, size, size) pictures, (N, size, size) masks, (N, 1) whether each is the view."""
     pixels, masks, views = [], [], []
     for _ in range(count):
@@ -153,8 +155,3 @@ def batch(
         masks.append(mask)
         views.append([float(view)])
     return np.stack(pixels), np.stack(masks), np.array(views, dtype=np.float32)
-
-
-def names(paths: Sequence[Path]) -> tuple[str, ...]:
-    """File names alone, sorted: what a record may say of real data."""
-    return tuple(sorted(path.name for path in paths))

@@ -23,7 +23,7 @@ from edge3vt.core.errors import DataError
 from edge3vt.core.frame import Pixels
 from edge3vt.core.metrics import confusion, dice
 from edge3vt.learn.losses import segmentation_loss, view_loss
-from edge3vt.learn.pictures import Pictures, batch
+from edge3vt.learn.pictures import Batch, Pictures, batch
 from edge3vt.learn.student import Student
 from edge3vt.picture.mask import make_mask
 
@@ -65,9 +65,9 @@ def train(
     total_s = sum(stage.minutes for stage in settings.stages) * 60
     begun_ns, saved_s = clock.now_ns() - round(spent_s * NS_PER_S), spent_s
     ends = np.cumsum([stage.minutes * 60 for stage in settings.stages])
-    model.train().to(memory_format=torch.channels_last)
+    model.train()
     with Progress(*Progress.get_default_columns(), TimeRemainingColumn(), console=Console(stderr=True)) as progress:
-        bar = progress.add_task("training", total=total_s, completed=spent_s)
+        bar = progress.add_task("training", total=total_s, completed=round(spent_s))
         for stage, end_s in zip(settings.stages, ends, strict=True):
             for pixels, masks, views in _ahead(phantoms, negatives, settings, stage.size, settings.seed + step):
                 spent_s = (clock.now_ns() - begun_ns) / NS_PER_S
@@ -101,11 +101,9 @@ def train(
     return step
 
 
-def _ahead(
-    phantoms: Pictures, negatives: Pixels | None, settings: Settings, size: int, seed: int
-) -> Iterator[tuple[Pixels, Pixels, np.ndarray]]:  # type: ignore[type-arg]  # three arrays of three kinds
-    """Endless batches, made one step ahead in a thread of their own."""
-    ready: queue.Queue[tuple[Pixels, Pixels, np.ndarray]] = queue.Queue(2)  # type: ignore[type-arg]
+def _ahead(phantoms: Pictures, negatives: Pixels | None, settings: Settings, size: int, seed: int) -> Iterator[Batch]:
+    """Endless batches, made ahead in a thread of their own."""
+    ready: queue.Queue[Batch] = queue.Queue(2)
     stop = threading.Event()
 
     def fill() -> None:

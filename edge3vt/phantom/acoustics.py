@@ -36,12 +36,12 @@ class Beam:
 def draw_beam(rng: np.random.Generator, depth_mm: float) -> Beam:
     """A plausible obstetric setting: 4-8 MHz, 45-70 dB."""
     return Beam(
-        axial_mm=float(rng.uniform(0.16, 0.42)),
-        lateral_mm=float(rng.uniform(0.35, 0.95)),
+        axial_mm=float(rng.uniform(0.14, 0.34)),
+        lateral_mm=float(rng.uniform(0.26, 0.58)),
         focus_mm=float(depth_mm * rng.uniform(0.35, 0.75)),
-        focal_length_mm=float(rng.uniform(25, 60)),
+        focal_length_mm=float(rng.uniform(30, 65)),
         dynamic_range_db=float(rng.uniform(45, 68)),
-        grey_level=float(rng.uniform(0.28, 0.6)),
+        grey_level=float(rng.uniform(0.36, 0.6)),
         noise_db=float(rng.uniform(-58, -34)),
         side_lobe=float(rng.uniform(0.004, 0.035)),
         smoothing_px=float(rng.choice([0.0, rng.uniform(0.4, 1.0)])),

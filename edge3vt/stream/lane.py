@@ -155,7 +155,9 @@ class Worker:
     def result(self, frame: Frame, crop: Crop) -> LaneResult:
         clock, spec = self._clock, self._session.spec
         started = clock.now_ns()
-        mask, scores, error = None, (), ""
+        mask: Mask | None = None
+        scores: tuple[float, ...] = ()
+        error = ""
         prepared = inferred = started
         try:
             cut(frame, crop, self._pixels[0, 0])

@@ -15,7 +15,9 @@ SPACING = np.full(384, 0.15, dtype=np.float32)
 
 def beam(**changes: float) -> Beam:
     plain = draw_beam(np.random.default_rng(0), 40.0)
-    quiet = replace(plain, noise_db=-200.0, side_lobe=0.0, smoothing_px=0.0, gamma=1.0, dynamic_range_db=120.0, grey_level=0.7)
+    quiet = replace(
+        plain, noise_db=-200.0, side_lobe=0.0, smoothing_px=0.0, gamma=1.0, dynamic_range_db=120.0, grey_level=0.7
+    )
     return replace(quiet, **changes)
 
 

@@ -1,0 +1,122 @@
+"""Observation: run the FP32 model on ONNX Runtime and keep the range of every tensor that quantisation may touch."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+
+import numpy as np
+import onnx
+import onnxruntime
+from numpy.typing import NDArray
+
+from edge3vt.calibrate.table import PREPROCESSING, CalibrationTable, Method, TensorRange
+from edge3vt.core.digest import sha256_bytes
+from edge3vt.core.errors import ArtifactError, DataError
+from edge3vt.core.frame import Pixels
+from edge3vt.core.spec import INPUT, ModelSpec
+
+OBSERVED = frozenset({"Add", "Conv", "ConvTranspose", "Gemm", "GlobalAveragePool", "MatMul", "Resize"})
+"""Operators whose activation inputs are observed."""
+PERCENTILE = 99.99
+"""Method "percentile" cuts off the values beyond this share at either end."""
+BINS = 8192
+
+
+class Histogram:
+    """Running counts of values on [-reach, reach] in BINS equal bins; the reach doubles when a value lies beyond."""
+
+    def __init__(self) -> None:
+        self.min, self.max = np.inf, -np.inf
+        self.reach = 2.0**-20
+        self._counts = np.zeros(BINS, dtype=np.int64)
+
+    def add(self, values: NDArray[np.float32]) -> None:
+        """Count ``values``; raises ValueError if one is not finite."""
+        low, high = float(values.min()), float(values.max())
+        if not (np.isfinite(low) and np.isfinite(high)):
+            raise ValueError("not finite")
+        self.min, self.max = min(self.min, low), max(self.max, high)
+        while max(-self.min, self.max) > self.reach:
+            middle = self._counts.reshape(-1, 2).sum(axis=1)
+            self._counts = np.pad(middle, BINS // 4)
+            self.reach *= 2
+        bins = ((values.ravel() + self.reach) * (BINS / (2 * self.reach))).astype(np.int32)
+        self._counts += np.bincount(np.minimum(bins, BINS - 1), minlength=BINS)
+
+    def span(self, percent: float) -> TensorRange:
+        """The range without the share beyond ``percent`` at either end, rounded outwards to whole bins."""
+        total = self._counts.cumsum()
+        tail = total[-1] * (1 - percent / 100)
+        first = int(np.searchsorted(total, tail, side="right"))
+        last = int(np.searchsorted(total, total[-1] - tail, side="left"))
+        width = 2 * self.reach / BINS
+        return TensorRange(max(first * width - self.reach, self.min), min((last + 1) * width - self.reach, self.max))
+
+
+def observe(
+    model_bytes: bytes, spec: ModelSpec, frames: Iterable[Pixels], *, set_name: str, method: Method = "percentile"
+) -> CalibrationTable:
+    """The table of an FP32 model on ``frames``, (H, W) uint8 each, one at a time: memory does not grow with them.
+
+    Raises DataError for no frames or a wrong one, ArtifactError for a model that cannot run or gives no numbers.
+    """
+    names, session = _open(model_bytes)
+    histograms = {name: Histogram() for name in names}
+    digest = hashlib.sha256()
+    count = 0
+    for frame in frames:
+        if frame.shape != (spec.height, spec.width) or frame.dtype != np.uint8:
+            raise DataError(
+                f"frame {count} of set {set_name} is {frame.dtype} {frame.shape}, "
+                f"expected uint8 ({spec.height}, {spec.width}); crop and resize it first"
+            )
+        pixels = np.ascontiguousarray(frame)
+        digest.update(pixels.data)
+        for name, values in zip(names, session.run(names, {INPUT: pixels[None, None]}), strict=True):
+            try:
+                histograms[name].add(values)
+            except ValueError as error:
+                raise ArtifactError(
+                    f"{spec.name}: tensor {name} is {error} on frame {count} of set {set_name}; train or export again"
+                ) from error
+        count += 1
+    if not count:
+        raise DataError(f"set {set_name} holds no frames; calibration needs at least one")
+    percent = 100.0 if method == "minmax" else PERCENTILE
+    return CalibrationTable(
+        schema=1,
+        model=spec.model_id,
+        model_sha256=sha256_bytes(model_bytes),
+        set_name=set_name,
+        frames_sha256=digest.hexdigest(),
+        frames=count,
+        preprocessing=PREPROCESSING,
+        method=method,
+        ranges={
+            name: TensorRange(h.min, h.max) if method == "minmax" else h.span(percent) for name, h in histograms.items()
+        },
+    )
+
+
+def _open(model_bytes: bytes) -> tuple[list[str], onnxruntime.InferenceSession]:
+    """The observed tensors, and the model with them as further outputs."""
+    try:
+        model = onnx.load_from_string(model_bytes)
+        graph = model.graph
+        made = {output for node in graph.node for output in node.output}
+        taken = (name for node in graph.node if node.op_type in OBSERVED for name in node.input)
+        names = list(dict.fromkeys(name for name in taken if name in made))
+        outputs = {output.name for output in graph.output}
+        graph.output.extend(onnx.ValueInfoProto(name=name) for name in names if name not in outputs)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.log_severity_level = 3
+        session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # protobuf and ONNX Runtime each have a tree of their own
+        raise ArtifactError(f"the model cannot be observed ({_line(error)}); export it again") from error
+    return names, session
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__

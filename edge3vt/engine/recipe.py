@@ -1,0 +1,57 @@
+"""EngineRecipe: which engine we ask for. Written by people as TOML."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Literal
+
+from edge3vt.core.errors import ConfigError
+
+Precision = Literal["fp32", "int8"]
+Runtime = Literal["onnxruntime", "openvino"]
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyLimits:
+    """What an engine must keep against the FP32 model on the golden frames; each limit is allowed itself.
+
+    min_agreement: share of logit cells with the same class. min_dice: of every class between the two masks.
+    max_mean_error: mean |difference| of the logits over the mean |FP32 logit|. max_view_difference: of the view
+    logit. min_speedup: FP32 time over engine time on the engine's runtime, medians of one interleaved run.
+    """
+
+    min_agreement: float = 0.98
+    min_dice: float = 0.9
+    max_mean_error: float = 0.1
+    max_view_difference: float = 0.5
+    min_speedup: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class EngineRecipe:
+    """model: a shipped asset's name or the path of an ONNX file. table: name or path of the calibration table that
+    an int8 engine is quantised with; "asset" is the one shipped with the model. golden: name or path of the
+    set (calibration/sets) whose pictures the engine is verified on; never the one it was calibrated on."""
+
+    schema: int
+    name: str
+    model: str
+    precision: Precision
+    runtime: Runtime
+    golden: str
+    table: str | None = None
+    threads: int = 1
+    verify: VerifyLimits = field(default_factory=VerifyLimits)
+
+    def __post_init__(self) -> None:
+        if self.schema != 1:
+            raise ConfigError(f"schema {self.schema} is not known, expected 1; update edge3vt")
+        if not re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,63}", self.name):
+            raise ConfigError(f"name is '{self.name}', expected lower-case letters, digits, '.', '_' and '-'")
+        if not 1 <= self.threads <= 64:
+            raise ConfigError(f"threads is {self.threads}, expected 1 to 64")
+        if self.precision == "int8" and self.table is None:
+            raise ConfigError("an int8 engine needs the key 'table'; name a calibration table")
+        if self.precision == "fp32" and self.table is not None:
+            raise ConfigError("an fp32 engine has no calibration table; remove the key 'table'")
