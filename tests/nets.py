@@ -30,7 +30,7 @@ def spec(size: int = 64, name: str = "test-net") -> ModelSpec:
 
 
 def student(size: int = 64, widths: tuple[int, ...] = (16, 16, 24, 32), seed: int = 0) -> bytes:
-    """A random student of ``spec(size)``. Its mask follows the picture, so that agreement of two runtimes means much."""
+    """A random student of ``spec(size)``. Its mask follows the picture, so agreement of two runtimes means much."""
     rng = np.random.default_rng(seed)
     nodes: list[onnx.NodeProto] = []
     initialisers: list[onnx.TensorProto] = []

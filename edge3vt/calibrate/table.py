@@ -10,7 +10,7 @@ from edge3vt.core.documents import to_json
 from edge3vt.core.errors import ArtifactError
 
 Method = Literal["minmax", "percentile"]
-PREPROCESSING = "luma, square crop, resized by area, uint8"
+PREPROCESSING = "full-range luma, square crop, picture.crop.cut, uint8"
 """How pictures reach the network. A table observed under another wording is foreign."""
 
 

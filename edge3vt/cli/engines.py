@@ -12,17 +12,18 @@ from edge3vt.calibrate.set import CalibrationSet
 from edge3vt.calibrate.table import CalibrationTable
 from edge3vt.cli.output import note
 from edge3vt.core.documents import read_json, read_toml
-from edge3vt.core.errors import DataError, Edge3vtError
+from edge3vt.core.errors import ArtifactError, DataError
 from edge3vt.core.frame import Frame, Layout, Pixels
 from edge3vt.core.shipped import find
 from edge3vt.core.spec import ModelSpec
 from edge3vt.engine.build import build
 from edge3vt.engine.manifest import EngineManifest, open_verified
 from edge3vt.engine.model import Model, read_model
+from edge3vt.engine.open import runtime_version
 from edge3vt.engine.recipe import EngineRecipe
 from edge3vt.phantom.cine import Scene
 from edge3vt.picture.crop import acquire, cut
-from edge3vt.picture.images import list_images, read_image
+from edge3vt.picture.images import pictures_in, read_image
 
 ASSETS = Path(__file__).resolve().parents[1] / "assets"
 BUILDS = Path("engines/build")
@@ -52,7 +53,7 @@ def pictures_of(set_name: str, spec: ModelSpec) -> Iterator[Pixels]:
             yield _cut(Frame(0, 0, scene.pixels(0.5), region=scene.region, mm_per_px=scene.mm_per_px), spec)
         return
     folder = Path(asked.path or "")
-    paths = list_images(folder)[: asked.count]
+    paths = pictures_in(folder)[: asked.count]
     if len(paths) < asked.count:
         raise DataError(f"{folder}: holds {len(paths)} pictures, the set {asked.name} asks for {asked.count}; add some")
     for path in paths:
@@ -68,16 +69,24 @@ def build_engine(recipe: EngineRecipe, out: Path, *, overwrite: bool) -> EngineM
 
 
 def ready_engine(recipe_name: str = DEFAULT_RECIPE) -> Path:
-    """The built engine of a recipe; built first where there is none, or where it is not what it claims to be."""
-    out = BUILDS / recipe_name
+    """The built engine of a recipe; built first where there is none, or none that is whole and up to date."""
+    recipe = read_toml(EngineRecipe, find("recipe", recipe_name))
+    out = BUILDS / recipe.name
     if out.exists():
         try:
-            open_verified(out)
-            return out
-        except Edge3vtError as error:
-            note(f"{error}")
-    note(f"building the engine {recipe_name} for this machine")
-    build_engine(read_toml(EngineRecipe, find("recipe", recipe_name)), out, overwrite=True)
+            manifest, _ = open_verified(out)
+            if (manifest.recipe, manifest.source_sha256, manifest.runtime_version) == (
+                recipe,
+                named_model(recipe.model).sha256,
+                runtime_version(recipe.runtime),
+            ):
+                return out
+            note(f"{out}: of another model, recipe or runtime version; building it again")
+        except ArtifactError as error:
+            note(f"{error}; building it again")
+    else:
+        note(f"building the engine {recipe.name} for this machine")
+    build_engine(recipe, out, overwrite=True)
     return out
 
 

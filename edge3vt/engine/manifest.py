@@ -33,15 +33,11 @@ class EngineFile:
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """Median ms of one interleaved run, same threads: the engine, FP32 on its runtime, FP32 on ONNX Runtime.
-
-    speedup: fp32_ms over engine_ms. runs: of each.
-    """
+    """Median ms of one interleaved run, same threads: the engine, FP32 on its runtime, FP32 on ONNX Runtime."""
 
     engine_ms: float
     fp32_ms: float
     referee_ms: float
-    speedup: float
     runs: int
 
 
@@ -49,9 +45,9 @@ class Speed:
 class VerifyReport:
     """An engine against the FP32 model on ONNX Runtime, over all golden frames; see VerifyLimits.
 
-    dice: by class name, between the two masks on the logit grid; None where neither has the class. max_error: the
+    dice: by class name, between the two masks on the logit grid; None where neither has the class. peak_error: the
     largest |difference| of a logit over the largest |FP32 logit|. Errors are None where the engine gave NaN or
-    infinity, view_difference also without a view logit.
+    infinity, view_difference also without a view logit. speedup: FP32 time over engine time on the engine's runtime.
     """
 
     passed: bool
@@ -59,10 +55,11 @@ class VerifyReport:
     frames: int
     agreement: float
     mean_error: float | None
-    max_error: float | None
+    peak_error: float | None
     dice: dict[str, float | None]
     view_difference: float | None
     speed: Speed
+    speedup: float
 
 
 @dataclass(frozen=True, slots=True)

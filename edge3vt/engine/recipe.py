@@ -17,13 +17,16 @@ class VerifyLimits:
     """What an engine must keep against the FP32 model on the golden frames; each limit is allowed itself.
 
     min_agreement: share of logit cells with the same class. min_dice: of every class between the two masks.
-    max_mean_error: mean |difference| of the logits over the mean |FP32 logit|. max_view_difference: of the view
-    logit. min_speedup: FP32 time over engine time on the engine's runtime, medians of one interleaved run.
+    max_mean_error: mean |difference| of the logits over the mean |FP32 logit|. max_peak_error: the largest difference
+    over the largest FP32 logit; one scale half as large as it should be gave 0.46 and more where a sound INT8 engine
+    gave 0.03. max_view_difference: of the view logit. min_speedup: FP32 time over engine time on the engine's runtime,
+    medians of one interleaved run.
     """
 
-    min_agreement: float = 0.98
-    min_dice: float = 0.9
-    max_mean_error: float = 0.1
+    min_agreement: float = 0.995
+    min_dice: float = 0.93
+    max_mean_error: float = 0.05
+    max_peak_error: float = 0.15
     max_view_difference: float = 0.5
     min_speedup: float = 0.0
 

@@ -109,6 +109,7 @@ class Tally:
             for name, score in zip(self._spec.classes, dice(self._counts), strict=True)
         }
         mean_error = self._error_sum / max(self._reference_sum, 1e-12)
+        peak_error = self._error_max / max(self._reference_max, 1e-12)
         reasons: list[str] = []
         if not self._finite:
             reasons.append("the engine gives NaN or infinity")
@@ -121,23 +122,29 @@ class Tally:
         for name, score in scores.items():
             if score is not None and score < limits.min_dice:
                 reasons.append(f"Dice of {name} with FP32 is {score:.3f}, at least {limits.min_dice} was asked for")
-        if self._finite and mean_error > limits.max_mean_error:
-            reasons.append(f"mean error is {mean_error:.3f}, at most {limits.max_mean_error} was asked for")
+        for kind, error, limit in (
+            ("mean", mean_error, limits.max_mean_error),
+            ("peak", peak_error, limits.max_peak_error),
+        ):
+            if self._finite and error > limit:
+                reasons.append(f"{kind} error is {error:.4f}, at most {limit} was asked for")
         if self._finite and self._view_difference > limits.max_view_difference:
             asked = f"at most {limits.max_view_difference} was asked for"
             reasons.append(f"the view logit differs by {self._view_difference:.3f}, {asked}")
-        if speed.speedup < limits.min_speedup:
-            reasons.append(f"it runs {speed.speedup:.2f} x as fast as FP32, {limits.min_speedup} x was asked for")
+        speedup = speed.fp32_ms / max(speed.engine_ms, 1e-6)
+        if speedup < limits.min_speedup:
+            reasons.append(f"it runs {speedup:.2f} times as fast as FP32, {limits.min_speedup} times was asked for")
         return VerifyReport(
             passed=not reasons,
             reasons=tuple(reasons),
             frames=self.frames,
             agreement=agreement,
             mean_error=mean_error if self._finite else None,
-            max_error=self._error_max / max(self._reference_max, 1e-12) if self._finite else None,
+            peak_error=peak_error if self._finite else None,
             dice=scores,
             view_difference=self._view_difference if self._finite and self._spec.has_view else None,
             speed=speed,
+            speedup=speedup,
         )
 
 
@@ -153,7 +160,7 @@ def measure(engine: Session, rival: Session, referee: Session, buffers: Buffers)
                 session.run(buffers.pixels, buffers.logits, buffers.view)
                 taken.append(clock.now_ns() - started)
     mine, fp32, reference = (float(np.median(taken)) / NS_PER_MS for taken in times)
-    return Speed(mine, fp32, reference, fp32 / max(mine, 1e-6), ROUNDS * RUNS_A_ROUND)
+    return Speed(mine, fp32, reference, ROUNDS * RUNS_A_ROUND)
 
 
 def _finite(buffers: Buffers) -> bool:

@@ -18,12 +18,18 @@ DEFAULT_RATE_HZ = 30.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Picture:
-    """One decoded picture. time_ns: when it is due, from the clip's start. The rest as in Frame."""
+    """One decoded picture. time_ns: when it is due, from the clip's start. The rest as in Frame.
+
+    region, mm_per_px: where they differ from the clip's.
+    """
 
     time_ns: int
     pixels: Pixels
     layout: Layout
     full_range: bool = True
+    epoch: int = 0
+    region: Region | None = None
+    mm_per_px: float | None = None
 
 
 class Clip(Protocol):

@@ -86,7 +86,7 @@ def open_dicom(path: Path) -> DicomClip:
         except (Edge3vtError, MemoryError):
             raise
         except Exception as error:  # pydicom raises whatever the damage leads to
-            raise _damaged(path, _first_line(error)) from error
+            raise _damaged(path, _one_line(error)) from error
     if table is not None and _needs_stretch(dataset):
         notes += ("no window; grey levels are stretched from the first picture's darkest to its brightest",)
     return DicomClip(
@@ -143,7 +143,7 @@ def _decoded(dataset: Any, path: Path) -> Iterator[tuple[Any, str]]:
         for stored, told in decoder.iter_array(dataset, raw=True):
             yield stored, str(told["photometric_interpretation"])
     except Exception as error:  # decoders raise whatever the damage leads to
-        raise _damaged(path, _first_line(error)) from error
+        raise _damaged(path, _one_line(error)) from error
 
 
 def _shown(stored: Any, interpretation: str, table: Pixels | None, path: Path) -> Pixels:
@@ -242,19 +242,20 @@ def _region(dataset: Any) -> tuple[Region | None, float | None, tuple[str, ...]]
     if found is None:
         return None, None, ()
     region, item = found
-    if region != region.clipped(dataset.Columns, dataset.Rows) or min(region.width, region.height) < 2:
+    clipped = region.clipped(dataset.Columns, dataset.Rows)  # some scanners count the last column as Columns
+    if region.x1 - clipped.x1 > 1 or region.y1 - clipped.y1 > 1 or min(clipped.width, clipped.height) < 2:
         # A picture that was resized keeps its old header: neither place nor scale can be believed.
         return None, None, ("its ultrasound region does not fit the picture and is ignored, with its scale",)
     centimetres = item.get("PhysicalUnitsXDirection") == item.get("PhysicalUnitsYDirection") == 3
     across, down = (abs(float(item.get(name) or 0)) * 10 for name in ("PhysicalDeltaX", "PhysicalDeltaY"))
     if not centimetres or not 0 < across < 10 or abs(across - down) > 0.01 * across:
-        return region, None, ("its pixels have no one size in mm; the scale is unknown",)
-    return region, across, ()
+        return clipped, None, ("its pixels have no one size in mm; the scale is unknown",)
+    return clipped, across, ()
 
 
 def _damaged(path: Path, what: str) -> DataError:
     return DataError(f"{path}: damaged or truncated DICOM ({what}); export or copy it again")
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200].rstrip(".") or type(error).__name__

@@ -59,11 +59,13 @@ def pictures_in(folder: Path) -> list[Path]:
         raise DataError(f"{folder}: cannot be read ({error.strerror or error}); check the path") from error
     if not paths:
         raise DataError(f"{folder}: holds no pictures, expected {', '.join(SUFFIXES)} files; check the path")
-    return sorted(paths, key=lambda path: [(int(s), "") if s.isdigit() else (-1, s) for s in _pieces(path.name)])
+    return sorted(paths, key=lambda path: _pieces(path.name))
 
 
-def _pieces(name: str) -> list[str]:
-    return [piece for piece in re.split(r"([0-9]+)", name.lower()) if piece]
+def _pieces(name: str) -> list[tuple[bool, int, str]]:
+    """The name's numbers by value, before the words between them."""
+    pieces = filter(None, re.split(r"([0-9]+)", name.lower()))
+    return [(False, int(piece), "") if piece.isascii() and piece.isdigit() else (True, 0, piece) for piece in pieces]
 
 
 def _claimed_size(data: bytes, path: Path) -> tuple[int, int]:

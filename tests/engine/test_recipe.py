@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edge3vt.core.documents import read_toml
+from edge3vt.core.errors import ConfigError
+from edge3vt.engine.recipe import EngineRecipe
+
+GOOD = {
+    "schema": "1",
+    "name": '"a-1"',
+    "model": '"net"',
+    "precision": '"int8"',
+    "runtime": '"openvino"',
+    "golden": '"golden"',
+    "table": '"asset"',
+}
+
+
+def written(folder: Path, **changes: str) -> EngineRecipe:
+    lines = [f"{key} = {value}" for key, value in (GOOD | changes).items() if value]
+    (folder / "recipe.toml").write_text("\n".join(lines), encoding="utf-8")
+    return read_toml(EngineRecipe, folder / "recipe.toml")
+
+
+def test_a_recipe_has_one_thread_and_limits_unless_it_says_otherwise(tmp_path: Path) -> None:
+    recipe = written(tmp_path)
+    assert recipe.threads == 1
+    assert recipe.verify.min_agreement > 0.9
+    assert written(tmp_path, verify="{min_agreement = 0.5}").verify.min_agreement == 0.5
+    assert written(tmp_path, precision='"fp32"', table="").table is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"precission": '"int8"'}, "unknown key 'precission'; did you mean 'precision'"),
+        ({"verify": "{min_dise = 0.5}"}, "verify: unknown key 'min_dise'; did you mean 'min_dice'"),
+        ({"precision": '"int4"'}, "precision: found 'int4', expected one of 'fp32', 'int8'"),
+        ({"runtime": '"tensorrt"'}, "runtime: found 'tensorrt'"),
+        ({"table": ""}, "an int8 engine needs the key 'table'"),
+        ({"precision": '"fp32"'}, "an fp32 engine has no calibration table"),
+        ({"threads": "0"}, "threads is 0, expected 1 to 64"),
+        ({"name": '"../x"'}, "name is '../x'"),
+        ({"schema": "2"}, "schema 2 is not known"),
+        ({"golden": ""}, "the key 'golden' is missing"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(tmp_path: Path, changes: dict[str, str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        written(tmp_path, **changes)
