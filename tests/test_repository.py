@@ -124,7 +124,7 @@ FLOORS = "A room imports only from the floors below it"
     ("module", "line", "broken"),
     [
         ("core/errors.py", "", set()),
-        ("core/planted.py", "from edge3vt.picture import crop", {FLOORS}),
+        ("core/planted.py", "from edge3vt.picture import clip", {FLOORS}),
         ("picture/planted.py", "def late() -> None:\n    import edge3vt.stream", {FLOORS}),
         ("stream/planted.py", "import edge3vt.engine", {FLOORS}),
         ("core/planted.py", "import scipy", {"core imports NumPy and the standard library only"}),

@@ -18,7 +18,7 @@ def calibrate(
     model: Annotated[str, typer.Argument(help="An ONNX file in the engine contract, or the name of a shipped model.")],
     set_name: Annotated[str, typer.Argument(metavar="SET", help="A calibration set: a TOML file, or a shipped name.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="The table to write.")],
-    method: Annotated[Literal["percentile", "minmax"], typer.Option(help="How a range is chosen.")] = "percentile",
+    method: Annotated[Literal["percentile", "minmax"], typer.Option(help="How a range is chosen.")] = "minmax",
     overwrite: Overwrite = False,
     json: Json = False,
 ) -> int:

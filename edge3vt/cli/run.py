@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
@@ -85,13 +85,22 @@ def open_lane(engine: Path, class_map: Path | None = None) -> ThreadLane:
 
 
 def drive(
-    frames: Source, lane: ThreadLane, sinks: Sequence[Sink], clock: Clock, budget_ms: float | None
+    frames: Source,
+    lane: ThreadLane,
+    sinks: Sequence[Sink],
+    clock: Clock,
+    budget_ms: float | None,
+    watchers: Sequence[Callable[[Segmentation], None]] = (),
 ) -> StreamSummary:
-    """Run ``frames`` through the loop into ``sinks``; offline with a budget of None."""
+    """Run ``frames`` through the loop into ``sinks`` until they end or a sink is closed; offline without a budget."""
     ledger = Ledger(budget_ms)
     for seg in _loop(frames, lane, clock, budget_ms, ledger):
         for sink in sinks:
             sink(seg)
+        for watch in watchers:
+            watch(seg)
+        if any(sink.closed for sink in sinks):
+            break
     return ledger.summary()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from edge3vt.core.clock import Clock
@@ -29,9 +30,9 @@ def open_source(uri: str, clock: Clock, *, paced: bool, rate_hz: float | None = 
     target = _parse(uri, SOURCE_SCHEMES, writing=False)
     match target.kind:
         case "phantom":
-            from edge3vt.stream.sources.phantom import PhantomSource
+            from edge3vt.stream.sources.phantom import PhantomClip, PhantomSource
 
-            return PhantomSource(clock, paced=paced, **_phantom_arguments(uri, target))
+            return PhantomSource(PhantomClip(**_phantom_arguments(uri, target)), clock, paced=paced)
         case "dicom":
             from edge3vt.stream.sources.dicom import DicomSource
 
@@ -97,11 +98,18 @@ def _parse(uri: str, schemes: tuple[str, ...], *, writing: bool) -> _Target:
     raise ConfigError(f"{uri}: no sink writes '{path.suffix}' files; expected .mp4, a folder ending in / or a URI")
 
 
-def _phantom_arguments(uri: str, target: _Target) -> dict[str, float | int]:
-    """phantom://SEED?seconds=10&scenes=4&width=1024&height=768&rate=60"""
-    known: dict[str, type] = {"seconds": float, "scenes": int, "width": int, "height": int, "rate_hz": float}
+def _phantom_arguments(uri: str, target: _Target) -> dict[str, Any]:
+    """phantom://SEED?seconds=10&scenes=4&width=1024&height=768&rate=60&loops=1"""
+    known: dict[str, type] = {
+        "seconds": float,
+        "scenes": int,
+        "width": int,
+        "height": int,
+        "rate_hz": float,
+        "loops": int,
+    }
     asked = {"rate_hz" if key == "rate" else key: value for key, value in target.query.items()}
-    arguments: dict[str, float | int] = {}
+    arguments: dict[str, Any] = {}
     for key, value in ({"seed": str(target.path)} | asked).items():
         kind = int if key == "seed" else known.get(key)
         if kind is None:

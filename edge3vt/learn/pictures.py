@@ -126,7 +126,7 @@ def augmented(pixels: Pixels, mask: Mask, rng: np.random.Generator, size: int, *
     if rng.uniform() < 0.2:
         coarse = cv2.resize(out, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
         out = np.asarray(cv2.resize(coarse, (size, size), interpolation=cv2.INTER_LINEAR), np.float32)
-    out = 255 * np.clip(out / 255, 0, 1) ** np.float32(np.exp(rng.uniform(-0.45, 0.45)))
+    out = np.float32(255) * np.power(np.clip(out / 255, 0, 1), np.float32(np.exp(rng.uniform(-0.45, 0.45))))
     out = out * float(rng.uniform(0.65, 1.45)) + (float(rng.uniform(0, 18)) if rng.uniform() < 0.3 else 0.0)
     if rng.uniform() < 0.3:
         out += rng.standard_normal(out.shape, dtype=np.float32) * float(rng.uniform(1, 9))

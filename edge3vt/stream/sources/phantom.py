@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from rich.console import Console
 from rich.progress import track
 
-from edge3vt.core.clock import NS_PER_S
+from edge3vt.core.clock import NS_PER_S, Clock
 from edge3vt.core.errors import ConfigError
 from edge3vt.core.frame import Layout, Pixels, Region
 from edge3vt.core.segmentation import Mask
 from edge3vt.phantom.cine import Scene
 from edge3vt.picture.clip import Picture
+from edge3vt.stream.sources.pace import Replay
 
 MAX_BYTES = 4 << 30
 
@@ -76,3 +77,11 @@ class PhantomClip:
 
     def _seconds(self, distinct: int) -> float:
         return distinct % self._per_scene / self.rate_hz
+
+
+class PhantomSource(Replay):
+    """A PhantomClip as a source; ``truth`` is the clip's."""
+
+    def __init__(self, clip: PhantomClip, clock: Clock, *, paced: bool) -> None:
+        super().__init__(clip, clock, paced=paced)
+        self.truth = clip.truth
