@@ -49,7 +49,7 @@ class Segmentation:
     mask: (S, S) uint8 class indices on the grid of ``crop``, None when there is none to speak of; drawn only if
     ``shown``. mask_ns: capture time of the frame that the mask was computed from. withheld: why nothing is drawn.
     verdict speaks of the frame's own mask, emitted_late of the frame's delivery. picture: (H, W, 3) RGB uint8,
-    composed, valid until the sink has copied or returned it; None where nobody composes.
+    composed, new for each frame and not written to again; None where nobody composes.
     """
 
     frame: Frame

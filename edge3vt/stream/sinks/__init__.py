@@ -9,7 +9,7 @@ from edge3vt.core.segmentation import Segmentation
 
 
 class Sink(ABC):
-    """Takes every frame that leaves the loop, and copies what it keeps.
+    """Takes every frame that leaves the loop.
 
     written, dropped: frames so far; final after ``close``. closed: whoever watches has closed it.
     As a context it is closed at the end, and discarded where an error ends the block.
