@@ -9,7 +9,7 @@ import numpy as np
 
 from edge3vt.core.anatomy import CLASS_NAMES, SCORED
 from edge3vt.core.frame import Crop
-from edge3vt.core.metrics import confusion, dice
+from edge3vt.core.metrics import confusion, dice, mean_over_cases
 from edge3vt.core.segmentation import Mask, Segmentation
 from edge3vt.picture.mask import place
 
@@ -54,7 +54,7 @@ class Witness:
             scores.append(dice(confusion(expected, predicted, len(CLASS_NAMES))))
         if not scores:
             raise ValueError("no frame holds the view")
-        mean = np.nanmean(np.stack(scores), axis=0)
+        mean = mean_over_cases(scores)
         return StreamAccuracy(
             view_frames=len(in_view),
             other_frames=len(outside),

@@ -6,6 +6,8 @@ but predicted counts as 0.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -44,6 +46,13 @@ def pixel_accuracy(counts: Confusion) -> PerClass:
     hits = np.diag(counts).astype(np.float64)
     truth = counts.sum(axis=1)
     return _ratio(hits, truth)
+
+
+def mean_over_cases(per_case: Sequence[PerClass]) -> PerClass:
+    """(C,) mean of each class over the cases that count it; NaN where none does."""
+    values = np.stack(per_case)
+    counted = ~np.isnan(values)
+    return _ratio(np.where(counted, values, 0).sum(axis=0), counted.sum(axis=0))
 
 
 def _ratio(part: PerClass, whole: PerClass | Confusion) -> PerClass:

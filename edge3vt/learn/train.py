@@ -21,7 +21,7 @@ from edge3vt.core.clock import NS_PER_S, SystemClock
 from edge3vt.core.documents import whole_file
 from edge3vt.core.errors import DataError
 from edge3vt.core.frame import Pixels
-from edge3vt.core.metrics import confusion, dice
+from edge3vt.core.metrics import confusion, dice, mean_over_cases
 from edge3vt.learn.losses import segmentation_loss, view_loss
 from edge3vt.learn.pictures import Batch, Pictures, batch
 from edge3vt.learn.student import Student
@@ -142,7 +142,7 @@ def validate(model: Student, pictures: Pictures) -> dict[str, object]:
             counts += case
             per_case.append(dice(case))
     model.train()
-    mean = np.nanmean(np.stack(per_case), axis=0)
+    mean = mean_over_cases(per_case)
     hits = np.array(called)
     return {
         "cases": len(per_case),

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from edge3vt.core.metrics import confusion, dice, iou, pixel_accuracy
+from edge3vt.core.metrics import confusion, dice, iou, mean_over_cases, pixel_accuracy
 from edge3vt.core.segmentation import Mask
 
 TRUTH = np.array([[0, 0, 1, 1], [0, 0, 1, 1], [2, 2, 0, 0]], dtype=np.uint8)
@@ -66,3 +66,8 @@ def test_other_shapes_and_labels_are_refused() -> None:
     for truth, found in ((TRUTH, FOUND), (FOUND, TRUTH)):
         with pytest.raises(ValueError, match="a label is not below 3"):
             confusion(truth, found, 3)
+
+
+def test_the_mean_over_cases_leaves_out_what_a_case_does_not_hold() -> None:
+    cases = [np.array([0.5, np.nan, np.nan]), np.array([1.0, 0.25, np.nan])]
+    np.testing.assert_array_equal(mean_over_cases(cases), [0.75, 0.25, np.nan])

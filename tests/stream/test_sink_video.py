@@ -104,18 +104,6 @@ def test_a_slow_encoder_drops_and_counts(tmp_path: Path) -> None:
     assert len(read(tmp_path / "a.mp4")[0]) == DEPTH + 1
 
 
-def test_the_picture_is_copied(tmp_path: Path) -> None:
-    made: list[Held] = []
-    sink = VideoSink(tmp_path / "a.mp4", overwrite=False, encoder=lambda path: made.append(Held(path)) or made[0])
-    reused = seg(0, 0)
-    sink(reused)
-    assert reused.picture is not None
-    reused.picture[:] = 0
-    made[0].go.set()
-    sink.close()
-    assert read(tmp_path / "a.mp4")[1][0][30, 30, 2] > 180
-
-
 def test_a_frame_without_a_picture_is_not_recorded(tmp_path: Path) -> None:
     with VideoSink(tmp_path / "a.mp4", overwrite=False) as sink:
         sink(replace(seg(0, 0), picture=None))
@@ -142,7 +130,7 @@ def test_an_existing_file_is_replaced_when_asked(tmp_path: Path) -> None:
 
 def test_an_unwritable_place_is_refused_at_once(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(DataError, match="recording failed") as refused:
+    with pytest.raises(DataError, match="cannot be written") as refused:
         VideoSink(tmp_path / "file" / "a.mp4", overwrite=False)
     assert "\n" not in str(refused.value)
 
