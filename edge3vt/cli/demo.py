@@ -50,9 +50,9 @@ def demo(
     note("verifying the engine")
     manifest, verdict = verified(engine)
     clock, witness, totals_ms = SystemClock(), Witness(), list[float]()
+    note("rendering the synthetic cine")
+    cine = PhantomSource(PhantomClip(seed), clock, paced=True)
     with closing(open_lane(engine)) as lane:
-        note("rendering the synthetic cine")
-        cine = PhantomSource(PhantomClip(seed), clock, paced=True)
         note("running it at 60 Hz")
         on_phantom = (witness, lambda seg: totals_ms.append(seg.timing.total_ns / NS_PER_MS))
         phantom, phantom_lost = _record(cine, lane, out / "phantom.mp4", *on_phantom)

@@ -118,6 +118,7 @@ def _loop(
     frames: Source, lane: ThreadLane, clock: Clock, budget_ms: float | None, ledger: Ledger
 ) -> Iterator[Segmentation]:
     compose = Composer(lane.spec)
+    compose.warm(frames.width, frames.height)
     if budget_ms is None:
         return offline(frames, lane, compose=compose, ledger=ledger, clock=clock)
     return stream(frames, lane, budget_ms, compose=compose, ledger=ledger, clock=clock)

@@ -12,8 +12,8 @@ import numpy as np
 
 from edge3vt.core.anatomy import CLASS_NAMES
 from edge3vt.core.clock import NS_PER_MS
-from edge3vt.core.frame import Pixels, Region
-from edge3vt.core.segmentation import Segmentation, State
+from edge3vt.core.frame import Crop, Frame, Pixels, Region
+from edge3vt.core.segmentation import Segmentation, State, Timing, Verdict
 from edge3vt.core.spec import ModelSpec
 from edge3vt.picture.colour import to_rgb
 from edge3vt.picture.outline import colour_of, draw_structures, extent
@@ -28,6 +28,7 @@ STATE_COLOURS: dict[State, Colour] = {
     State.AI_OFF: (255, 110, 95),
     State.AI_INVALID: (255, 110, 95),
 }
+WARM_LATENCIES_MS = 30
 WIDEST_STATUS = "AI LATE  -100 ms  no overlay: superior vena cava not found  latency 100.0 ms"
 
 
@@ -73,6 +74,31 @@ class Composer:
                 self._draw_legend(picture, layout, tuple(present), extent(seg.mask, seg.crop))
         _draw_status(picture, layout, seg)
         return picture
+
+    def warm(self, width: int, height: int) -> None:
+        """Render ahead what pictures of this size will need: rendering text for the first time takes a frame or two."""
+        labels = (
+            np.arange(height * width, dtype=np.uint32).reshape(height, width) * len(self._names) // (height * width)
+        )
+        side = min(width, height)
+        seg = Segmentation(
+            frame=Frame(0, 0, np.zeros((height, width), np.uint8)),
+            mask=labels[:side, :side].astype(np.uint8),
+            mask_ns=0,
+            crop=Crop(0, 0, side, side),
+            verdict=Verdict.ON_TIME,
+            reason="",
+            emitted_late=False,
+            state=State.LIVE,
+            scores=(),
+            shown=True,
+            withheld="",
+            model_id="",
+        )
+        for tenths in range(WARM_LATENCIES_MS * 10):
+            total_ns = tenths * NS_PER_MS // 10
+            seg = replace(seg, timing=Timing(total_ns=total_ns), shown=tenths == 0)
+            self(seg)
 
     def _draw_legend(self, picture: Pixels, layout: Layout, present: tuple[int, ...], structures: Region) -> None:
         legend = _legend(present, self._names, layout.size_px)

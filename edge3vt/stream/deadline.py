@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from edge3vt.core.clock import NS_PER_MS
 from edge3vt.core.segmentation import Verdict
 
-WAKE_SLACK_NS = 1_000_000
+WAKE_SLACK_NS = 2_000_000
 """A sleep may end late; frames are let go this much before the last moment."""
 PROBE_AFTER = 3
 """After so many refusals in a row a frame is offered all the same, or one slow run could shut the gate for ever."""

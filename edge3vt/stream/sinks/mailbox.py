@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Generic, TypeVar
 
+NICENESS = 10
 T = TypeVar("T")
 
 
@@ -63,6 +67,9 @@ class Mailbox(Generic[T]):
         return self._error
 
     def _run(self) -> None:
+        if sys.platform == "linux":  # threads have priorities of their own: recording comes after the picture
+            with suppress(OSError):
+                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
         try:
             while True:
                 with self._changed:

@@ -18,21 +18,18 @@ class Replay:
     """A clip as a source. Paced, each frame comes when it is due; else every frame in order, as fast as asked for.
 
     captured_ns: the due time, or, for a picture that could not be decoded by then, when it was. Unpaced frames
-    carry the clip's own times from the moment of the first.
+    carry the clip's own times from the moment of the first. decoded: pictures cost nothing to get, so that no thread
+    has to get them ahead of time.
     """
 
-    def __init__(self, clip: Clip, clock: Clock, *, paced: bool) -> None:
-        self._clip, self._clock, self._paced = clip, clock, paced
+    def __init__(self, clip: Clip, clock: Clock, *, paced: bool, decoded: bool = False) -> None:
+        self._clip, self._clock, self._paced, self._decoded = clip, clock, paced, decoded
         self.name, self.width, self.height = clip.name, clip.width, clip.height
         self.rate_hz, self.notes = clip.rate_hz, clip.notes
         self.frames: int | None = clip.frames
 
     def __iter__(self) -> Iterator[Frame]:
-        if self._paced:
-            timed = pace(self._clip.pictures(), self._clock)
-        else:
-            start_ns = self._clock.now_ns()
-            timed = ((picture, start_ns + picture.time_ns) for picture in self._clip.pictures())
+        timed = pace(self._clip.pictures(), self._clock) if self._paced and not self._decoded else self._timed()
         for index, (picture, captured_ns) in enumerate(timed):
             picture.pixels.flags.writeable = False
             yield Frame(
@@ -45,6 +42,15 @@ class Replay:
                 region=picture.region or self._clip.region,
                 mm_per_px=picture.mm_per_px or self._clip.mm_per_px,
             )
+
+    def _timed(self) -> Iterator[tuple[Picture, int]]:
+        """Each picture with its due time; paced, when it is due."""
+        start_ns = self._clock.now_ns()
+        for picture in self._clip.pictures():
+            due_ns = start_ns + picture.time_ns
+            if self._paced:
+                self._clock.sleep_until_ns(due_ns)
+            yield picture, due_ns
 
 
 def pace(pictures: Iterable[Picture], clock: Clock) -> Iterator[tuple[Picture, int]]:

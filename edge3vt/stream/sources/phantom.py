@@ -83,5 +83,5 @@ class PhantomSource(Replay):
     """A PhantomClip as a source; ``truth`` is the clip's."""
 
     def __init__(self, clip: PhantomClip, clock: Clock, *, paced: bool) -> None:
-        super().__init__(clip, clock, paced=paced)
+        super().__init__(clip, clock, paced=paced, decoded=True)
         self.truth = clip.truth
