@@ -204,3 +204,14 @@ def test_the_legend_moves_out_of_the_way_and_then_stays() -> None:
 
 def test_a_tiny_picture_is_composed() -> None:
     assert Composer(SPEC)(seg(16, 12, mask=vessels())).shape == (12, 16, 3)
+
+
+def test_warming_renders_what_the_first_frames_need() -> None:
+    from edge3vt.picture.text import rendered
+
+    rendered.cache_clear()
+    Composer().warm(320, 240)
+    known = rendered.cache_info().currsize
+    assert known > 100
+    Composer().warm(320, 240)
+    assert rendered.cache_info().currsize == known
