@@ -102,7 +102,7 @@ def drive(
     cv2.setNumThreads(1)  # its workers would compete with the engine and the encoder
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     gc.collect()
-    gc.freeze()  # what is alive now stays: later collections need not walk it, which takes two frames
+    gc.freeze()  # what is alive now stays: later collections need not walk it
     ledger = Ledger(budget_ms)
     for seg in _loop(frames, lane, clock, budget_ms, ledger):
         for sink in sinks:
