@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -44,8 +43,6 @@ def test_it_learns_and_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
     dice = result["dice_pooled"]
     assert isinstance(dice, dict)
     assert dice["pulmonary_artery"] > 0.5
-    for line in (tmp_path / "log.jsonl").read_text().splitlines() if (tmp_path / "log.jsonl").exists() else []:
-        assert json.loads(line)["segmentation"] > 0
 
 
 def test_a_loss_that_is_not_finite_ends_with_one_line(tmp_path: Path) -> None:
