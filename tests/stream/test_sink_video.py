@@ -11,7 +11,8 @@ import pytest
 from edge3vt.core.errors import ConfigError, DataError
 from edge3vt.core.frame import Frame, Pixels
 from edge3vt.core.segmentation import Segmentation, State, Verdict
-from edge3vt.stream.sinks.video import DEPTH, H264, VideoSink
+from edge3vt.stream.sinks.encoder import H264
+from edge3vt.stream.sinks.video import DEPTH, VideoSink
 
 LONG_S = 10
 
