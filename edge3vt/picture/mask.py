@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from typing import cast
 
@@ -40,6 +41,17 @@ def place(mask: Mask, crop: Crop, shape: tuple[int, int]) -> Mask:
     )
     placed[y0 : y0 + len(rows), x0 : x0 + len(columns)] = mask[rows[:, None], columns]
     return placed
+
+
+def areas_and_centres(mask: Mask, labels: Sequence[int]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Pixels of each class, (n,), and their mean position, (n, 2) x, y; the position of nothing is (0, 0)."""
+    x, y, width, height = cv2.boundingRect(mask)
+    part = mask[y : y + height, x : x + width]
+    sums = [cv2.moments(cv2.inRange(part, int(label), int(label)), binaryImage=True) for label in labels if part.size]
+    raw = np.array([(s["m00"], s["m10"], s["m01"]) for s in sums] or [(0.0, 0.0, 0.0)] * len(labels))
+    areas = raw[:, 0]
+    centres = raw[:, 1:] / np.maximum(areas, 1)[:, None] + (areas > 0)[:, None] * np.array((x, y))
+    return areas, centres
 
 
 def _covered(start: int, crop: Crop, size: int, end: int) -> tuple[int, Indices]:

@@ -9,11 +9,9 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from edge3vt.core.anatomy import CLASS_NAMES, Structure
 from edge3vt.core.segmentation import Mask
+from edge3vt.picture.mask import areas_and_centres
 from edge3vt.stream.lane import LaneResult
 
 VESSELS = (Structure.PULMONARY_ARTERY, Structure.AORTIC_ARCH, Structure.SUPERIOR_VENA_CAVA)
@@ -69,27 +67,21 @@ def implausible(mask: Mask, scores: tuple[float, ...], cell_mm: float | None, ru
 
     mask: (S, S) class indices; cell_mm: edge of a mask pixel, None where unknown.
     """
-    areas = np.bincount(mask.ravel(), minlength=len(CLASS_NAMES))
-    for vessel in VESSELS:
+    areas, centres = areas_and_centres(mask, VESSELS)
+    for vessel, area in zip(VESSELS, areas, strict=True):
         name = CLASS_NAMES[vessel].replace("_", " ")
-        if areas[vessel] == 0 or scores[vessel] < rules.vessel_score:
+        if area == 0 or scores[vessel] < rules.vessel_score:
             return f"{name} not found"
         if cell_mm is None:
-            too_small, too_large = areas[vessel] < rules.smallest_cells, areas[vessel] > rules.largest_share * mask.size
+            too_small, too_large = area < rules.smallest_cells, area > rules.largest_share * mask.size
         else:
-            area_mm2 = areas[vessel] * cell_mm**2
+            area_mm2 = area * cell_mm**2
             too_small, too_large = area_mm2 < rules.smallest_mm2, area_mm2 > rules.largest_mm2
         if too_small or too_large:
             return f"{name} too {'small' if too_small else 'large'}"
-    artery, arch, cava = (_centre(mask, vessel) for vessel in VESSELS)
+    artery, arch, cava = centres
     across = cava - artery
     position = float((arch - artery) @ across) / max(float(across @ across), 1e-6)
     if not 0.05 < position < 0.95:
         return "vessels out of order"
     return ""
-
-
-def _centre(mask: Mask, structure: Structure) -> NDArray[np.float64]:
-    """(x, y) of the structure's centre."""
-    rows, columns = np.nonzero(mask == structure)
-    return np.array([columns.mean(), rows.mean()])

@@ -10,7 +10,7 @@ from edge3vt.core.frame import Crop
 from edge3vt.core.segmentation import Mask
 from edge3vt.core.session import Logits
 from edge3vt.picture import mask as module
-from edge3vt.picture.mask import make_mask, place
+from edge3vt.picture.mask import areas_and_centres, make_mask, place
 
 
 def bilinear(logits: Logits, scale: int) -> NDArray[np.float64]:
@@ -119,3 +119,16 @@ def test_place_is_nearest_neighbour(crop: Crop) -> None:
             inside = 0 <= x - crop.x < crop.side and 0 <= y - crop.y < crop.side
             row, column = (int((at + 0.5) * crop.size / crop.side) for at in (y - crop.y, x - crop.x))
             assert placed[y, x] == (mask[row, column] if inside else 0)
+
+
+def test_areas_and_centres_are_those_of_the_pixels() -> None:
+    rng = np.random.default_rng(3)
+    mask = np.zeros((60, 80), dtype=np.uint8)
+    mask[10:40, 20:70] = rng.integers(0, 5, (30, 50))
+    areas, centres = areas_and_centres(mask, (1, 2, 4, 5))
+    for label, area, centre in zip((1, 2, 4), areas, centres, strict=False):
+        rows, columns = np.nonzero(mask == label)
+        assert area == len(rows)
+        assert centre == pytest.approx((columns.mean(), rows.mean()))
+    assert (areas[3], *centres[3]) == (0, 0, 0)
+    assert areas_and_centres(np.zeros((8, 8), dtype=np.uint8), (1, 2))[0].tolist() == [0, 0]
