@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+import os
 import warnings
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from io import BufferedReader
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -14,20 +17,23 @@ import numpy as np
 import pydicom
 from pydicom.encaps import generate_frames
 from pydicom.errors import InvalidDicomError
+from pydicom.filereader import read_dataset, read_preamble
 from pydicom.pixels.decoders.base import get_decoder
-from pydicom.pixels.processing import apply_color_lut, apply_modality_lut, apply_voi
 from pydicom.pixels.utils import get_expected_length
-from pydicom.uid import DeflatedExplicitVRLittleEndian
+from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 
 from edge3vt.core.clock import NS_PER_MS
 from edge3vt.core.errors import BackendMissingError, DataError, Edge3vtError
 from edge3vt.core.frame import Layout, Pixels, Region
 from edge3vt.picture.clip import DEFAULT_RATE_HZ, Picture, check_size, file_size, steady_times_ns
 from edge3vt.picture.colour import ybr_to_rgb
+from edge3vt.picture.grey import needs_stretch, value_table
 
 MAX_BYTES = 2 << 30
 MAX_FRAMES = 20_000
 RATES_HZ = (0.5, 1000.0)
+MAX_INFLATED_BYTES = 512 << 20
+_COLOURS = ("ARGB", "CMYK", "HSV", "RGB", "YBR_FULL", "YBR_FULL_422", "YBR_PARTIAL_420", "YBR_PARTIAL_422")
 _VIDEO_SYNTAXES = "1.2.840.10008.1.2.4.10"  # MPEG-2, H.264, HEVC: .100 to .108
 
 
@@ -35,7 +41,13 @@ _VIDEO_SYNTAXES = "1.2.840.10008.1.2.4.10"  # MPEG-2, H.264, HEVC: .100 to .108
 class DicomClip:
     """A DICOM file that was read whole and whose first picture could be decoded.
 
-    times_ns: when each picture is due. region, mm_per_px: of its largest 2D tissue region, None where unknown.
+    times_ns: when each picture is due. rate_told: by the header; else it is assumed.
+    region, mm_per_px: of its largest 2D tissue region, None where unknown.
+    stretched: the file does not say what its grey levels are; the first picture's darkest and brightest are black
+    and white.
+    tissue: all 2D tissue regions, the largest first; None where the header tells of no region that can be believed.
+    patient: the identity that the header gives, with its issuer; never to be stored, shown or logged as it is.
+    burnt_in: what the header says of text in the picture: YES, NO or unknown.
     """
 
     path: Path
@@ -44,15 +56,24 @@ class DicomClip:
     height: int
     times_ns: tuple[int, ...]
     rate_hz: float
-    region: Region | None
+    rate_told: bool
     mm_per_px: float | None
     notes: tuple[str, ...]
+    stretched: bool
+    tissue: tuple[Region, ...] | None
+    modality: str
+    burnt_in: str
+    patient: str | None = field(repr=False)
     _dataset: Any = field(repr=False)
     _table: Pixels | None = field(repr=False)  # stored value -> grey, or -> RGB
 
     @property
     def name(self) -> str:
         return self.path.name
+
+    @property
+    def region(self) -> Region | None:
+        return self.tissue[0] if self.tissue else None
 
     def pictures(self) -> Iterator[Picture]:
         """Monochrome pictures as GRAY, all other as RGB, each at its time."""
@@ -79,32 +100,79 @@ def open_dicom(path: Path) -> DicomClip:
             dataset = _read(path)
             frames = _counted_frames(dataset, path)
             first, interpretation = next(_decoded(dataset, path))
-            table = _table(dataset, first)
+            table = value_table(dataset, first)
             _shown(first, interpretation, table, path)
-            times_ns, rate_hz, notes = _times(dataset, frames)
-            region, mm_per_px, more = _region(dataset)
+            times_ns, rate_hz, guessed = _times(dataset, frames)
+            tissue, mm_per_px, more = _tissue(dataset)
+            modality, burnt_in, patient = _told(dataset)
         except (Edge3vtError, MemoryError):
             raise
-        except Exception as error:  # pydicom raises whatever the damage leads to
-            raise _damaged(path, _one_line(error)) from error
-    if table is not None and _needs_stretch(dataset):
-        notes += ("no window; grey levels are stretched from the first picture's darkest to its brightest",)
+        except Exception as error:  # pydicom raises whatever the damage leads to; its text may quote the header
+            raise _damaged(path, f"{type(error).__name__} in its header") from error
+    stretch: tuple[str, ...] = ()
+    if table is not None and needs_stretch(dataset):
+        stretch = ("no window; grey levels are stretched from the first picture's darkest to its brightest",)
     return DicomClip(
-        path, frames, dataset.Columns, dataset.Rows, times_ns, rate_hz, region, mm_per_px, notes + more, dataset, table
+        path=path,
+        frames=frames,
+        width=dataset.Columns,
+        height=dataset.Rows,
+        times_ns=times_ns,
+        rate_hz=rate_hz,
+        rate_told=not guessed,
+        mm_per_px=mm_per_px,
+        notes=guessed + stretch + more,
+        stretched=bool(stretch),
+        tissue=tissue,
+        modality=modality,
+        burnt_in=burnt_in,
+        patient=patient,
+        _dataset=dataset,
+        _table=table,
     )
 
 
 def _read(path: Path) -> Any:
     """The dataset, after its transfer syntax was found to be one that holds pictures."""
+    with _File(path.open("rb", buffering=0)) as file:
+        try:
+            read_preamble(file, force=False)
+        except InvalidDicomError as error:
+            raise DataError(f"{path}: not a DICOM file; expected DICM at byte 128, as a scanner exports it") from error
+        syntax = read_dataset(file, False, True, stop_when=_past_meta).get("TransferSyntaxUID", "")
+        if syntax == DeflatedExplicitVRLittleEndian:
+            _check_inflated(file, path)
+        if syntax.startswith(_VIDEO_SYNTAXES):
+            raise DataError(f"{path}: holds an encapsulated {syntax.name} video; extract it and give the video file")
+        file.seek(0)
+        return pydicom.dcmread(file)
+
+
+class _File(BufferedReader):
+    """A file that takes no memory for what an element claims to hold beyond the file's end."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is not None and size > 1 << 20:
+            size = min(size, max(os.fstat(self.fileno()).st_size - self.tell(), 0))
+        return super().read(size)
+
+
+def _past_meta(tag: int, vr: str | None, length: int) -> bool:
+    return tag >> 16 != 2
+
+
+def _check_inflated(file: _File, path: Path) -> None:
+    """Refuse a deflated dataset that would swell beyond reason, before it is inflated whole."""
+    inflator, size = zlib.decompressobj(-zlib.MAX_WBITS), 0
     try:
-        syntax = pydicom.filereader.read_file_meta_info(path).get("TransferSyntaxUID", "")
-    except InvalidDicomError as error:
-        raise DataError(f"{path}: not a DICOM file; expected DICM at byte 128, as a scanner exports it") from error
-    if syntax == DeflatedExplicitVRLittleEndian:
-        raise DataError(f"{path}: deflated transfer syntax, which is not read for safety; export it uncompressed")
-    if syntax.startswith(_VIDEO_SYNTAXES):
-        raise DataError(f"{path}: holds an encapsulated {syntax.name} video; extract it and give the video file")
-    return pydicom.dcmread(path)
+        rest = file.read(1 << 20)
+        while rest and not inflator.eof:
+            size += len(inflator.decompress(rest, 4 << 20))
+            rest = inflator.unconsumed_tail or file.read(1 << 20)
+            if size > MAX_INFLATED_BYTES:
+                raise DataError(f"{path}: inflates to more than {MAX_INFLATED_BYTES >> 20} MiB; cut the clip first")
+    except zlib.error as error:
+        raise _damaged(path, "its deflated part cannot be inflated") from error
 
 
 def _counted_frames(dataset: Any, path: Path) -> int:
@@ -115,9 +183,9 @@ def _counted_frames(dataset: Any, path: Path) -> int:
     check_size(int(dataset.Columns), int(dataset.Rows), str(path))
     if not 1 <= frames <= MAX_FRAMES:
         raise DataError(f"{path}: claims {frames} pictures, expected 1 to {MAX_FRAMES}; cut the clip first")
-    if dataset.BitsAllocated not in (8, 16):
-        raise DataError(f"{path}: {dataset.BitsAllocated} bits a sample, expected 8 or 16; export it again")
-    if dataset.file_meta.TransferSyntaxUID.is_encapsulated:
+    if (bits := int(dataset.BitsAllocated)) not in (8, 16):
+        raise DataError(f"{path}: {bits} bits a sample, expected 8 or 16; export it again")
+    if _encapsulated(dataset, path):
         held = sum(1 for _ in generate_frames(dataset.PixelData, number_of_frames=frames))
         if held < frames:
             raise _damaged(path, f"{held} of {frames} pictures are there")
@@ -128,6 +196,14 @@ def _counted_frames(dataset: Any, path: Path) -> int:
     return frames
 
 
+def _encapsulated(dataset: Any, path: Path) -> bool:
+    syntax = dataset.file_meta.TransferSyntaxUID
+    try:
+        return bool(syntax.is_encapsulated)
+    except ValueError as error:
+        raise DataError(f"{path}: {syntax} is not a transfer syntax that is known; export it uncompressed") from error
+
+
 def _decoded(dataset: Any, path: Path) -> Iterator[tuple[Any, str]]:
     """Each picture as stored, and its photometric interpretation."""
     syntax = dataset.file_meta.TransferSyntaxUID
@@ -136,14 +212,17 @@ def _decoded(dataset: Any, path: Path) -> Iterator[tuple[Any, str]]:
     except NotImplementedError as error:
         raise DataError(f"{path}: transfer syntax {syntax.name} is not known; export it uncompressed") from error
     if not decoder.is_available:
-        raise BackendMissingError(
-            f"{path}: {syntax.name} needs a decoder that is not installed; pip install python-gdcm"
-        )
+        raise _undecodable(path, syntax)
     try:
-        for stored, told in decoder.iter_array(dataset, raw=True):
-            yield stored, str(told["photometric_interpretation"])
-    except Exception as error:  # decoders raise whatever the damage leads to
-        raise _damaged(path, _one_line(error)) from error
+        # A single picture is asked for by its index: pydicom then corrects its sign in memory that it may write to.
+        only = None if int(dataset.get("NumberOfFrames") or 1) > 1 else [0]
+        for stored, told in decoder.iter_array(dataset, raw=True, indices=only):
+            native = stored.astype(stored.dtype.newbyteorder("="), copy=False)
+            yield native, str(told["photometric_interpretation"])
+    except Exception as error:  # decoders raise whatever the damage leads to; their text may quote the header
+        if "Pillow does not support" in str(error):  # its 12-bit JPEG
+            raise _undecodable(path, syntax) from error
+        raise _damaged(path, f"{type(error).__name__} in its pixels") from error
 
 
 def _shown(stored: Any, interpretation: str, table: Pixels | None, path: Path) -> Pixels:
@@ -156,57 +235,8 @@ def _shown(stored: Any, interpretation: str, table: Pixels | None, path: Path) -
             return ybr_to_rgb(stored)
         case "RGB" if stored.dtype == np.uint8:
             return np.asarray(stored)
-    raise DataError(f"{path}: {interpretation} of {stored.dtype} is not read; export it as 8-bit RGB or monochrome")
-
-
-def _table(dataset: Any, first: Any) -> Pixels | None:
-    """Every stored value's grey (or RGB, for a palette); None where the stored values are grey already."""
-    interpretation = dataset.PhotometricInterpretation
-    unsigned = np.arange(1 << 8 * first.itemsize).astype(f"u{first.itemsize}")
-    if interpretation == "PALETTE COLOR":
-        colours = apply_color_lut(unsigned, dataset)
-        return np.asarray(colours if colours.dtype == np.uint8 else colours >> 8, dtype=np.uint8)
-    if not interpretation.startswith("MONOCHROME"):
-        return None
-    values = np.asarray(apply_modality_lut(unsigned.view(first.dtype), dataset), dtype=np.float64)
-    if dataset.get("VOILUTSequence"):
-        brightest = (1 << int(dataset.VOILUTSequence[0].LUTDescriptor[2])) - 1
-        grey = apply_voi(values.astype(np.int64), dataset) / brightest
-    elif window := _window(dataset):
-        grey = _windowed(values, *window, dataset.get("VOILUTFunction", "LINEAR"))
-    elif _needs_stretch(dataset):
-        seen = values[first.view(unsigned.dtype)]
-        grey = (values - seen.min()) / max(float(np.ptp(seen)), 1e-9)
-    elif interpretation == "MONOCHROME2":
-        return None
-    else:
-        grey = values / 255
-    table = np.round(255 * np.clip(grey, 0, 1)).astype(np.uint8)
-    return table if interpretation == "MONOCHROME2" else 255 - table
-
-
-def _needs_stretch(dataset: Any) -> bool:
-    eight_bit = dataset.BitsAllocated == 8 and not dataset.get("PixelRepresentation")
-    known = dataset.get("VOILUTSequence") or _window(dataset)
-    return dataset.PhotometricInterpretation.startswith("MONOCHROME") and not eight_bit and not known
-
-
-def _window(dataset: Any) -> tuple[float, float] | None:
-    """The first (centre, width)."""
-    pair = [dataset.get(name) for name in ("WindowCenter", "WindowWidth")]
-    centre, width = (float(np.ravel(v)[0]) if v is not None and np.size(v) else math.nan for v in pair)
-    return (centre, width) if math.isfinite(centre) and width >= 1 else None
-
-
-def _windowed(values: Any, centre: float, width: float, function: str) -> Any:
-    """DICOM PS3.3 C.11.2.1: stored values after rescale to 0-1."""
-    match function:
-        case "SIGMOID":
-            return 1 / (1 + np.exp(-4 * (values - centre) / width))
-        case "LINEAR_EXACT":
-            return (values - centre) / width + 0.5
-        case _:
-            return (values - (centre - 0.5)) / max(width - 1, 1e-9) + 0.5
+    colours = interpretation if interpretation in _COLOURS else "a colour space that is not known"
+    raise DataError(f"{path}: {colours}, {8 * stored.itemsize} bits, is not read; export it as 8-bit RGB or monochrome")
 
 
 def _times(dataset: Any, frames: int) -> tuple[tuple[int, ...], float, tuple[str, ...]]:
@@ -228,34 +258,41 @@ def _times(dataset: Any, frames: int) -> tuple[tuple[int, ...], float, tuple[str
     return steady_times_ns(frames, DEFAULT_RATE_HZ), DEFAULT_RATE_HZ, notes
 
 
-def _region(dataset: Any) -> tuple[Region | None, float | None, tuple[str, ...]]:
-    """The largest 2D tissue region (PS3.3 C.8.5.5), its scale, and notes."""
-    found: tuple[Region, Any] | None = None
+def _tissue(dataset: Any) -> tuple[tuple[Region, ...] | None, float | None, tuple[str, ...]]:
+    """The 2D tissue regions (PS3.3 C.8.5.5), the scale of the largest, and notes."""
+    found: list[tuple[Region, Any]] = []
     for item in dataset.get("SequenceOfUltrasoundRegions") or ():
-        if item.get("RegionSpatialFormat") != 1 or item.get("RegionDataType") != 1:
-            continue
-        corners = ("RegionLocationMinX0", "RegionLocationMinY0", "RegionLocationMaxX1", "RegionLocationMaxY1")
-        x0, y0, x1, y1 = (int(item[name].value) for name in corners)
-        region = Region(x0, y0, x1 + 1, y1 + 1)
-        if found is None or region.width * region.height > found[0].width * found[0].height:
-            found = region, item
-    if found is None:
-        return None, None, ()
-    region, item = found
+        if item.get("RegionSpatialFormat") == 1 and item.get("RegionDataType") == 1:
+            corners = ("RegionLocationMinX0", "RegionLocationMinY0", "RegionLocationMaxX1", "RegionLocationMaxY1")
+            x0, y0, x1, y1 = (int(item[name].value) for name in corners)
+            found.append((Region(x0, y0, x1 + 1, y1 + 1), item))
+    if not found:
+        return () if dataset.get("SequenceOfUltrasoundRegions") else None, None, ()
+    found.sort(key=lambda each: -each[0].width * each[0].height)
+    region, item = found[0]
     clipped = region.clipped(dataset.Columns, dataset.Rows)  # some scanners count the last column as Columns
     if region.x1 - clipped.x1 > 1 or region.y1 - clipped.y1 > 1 or min(clipped.width, clipped.height) < 2:
         # A picture that was resized keeps its old header: neither place nor scale can be believed.
         return None, None, ("its ultrasound region does not fit the picture and is ignored, with its scale",)
+    tissue = tuple(each.clipped(dataset.Columns, dataset.Rows) for each, _ in found)
     centimetres = item.get("PhysicalUnitsXDirection") == item.get("PhysicalUnitsYDirection") == 3
     across, down = (abs(float(item.get(name) or 0)) * 10 for name in ("PhysicalDeltaX", "PhysicalDeltaY"))
     if not centimetres or not 0 < across < 10 or abs(across - down) > 0.01 * across:
-        return clipped, None, ("its pixels have no one size in mm; the scale is unknown",)
-    return clipped, across, ()
+        return tissue, None, ("its pixels have no one size in mm; the scale is unknown",)
+    return tissue, across, ()
+
+
+def _told(dataset: Any) -> tuple[str, str, str | None]:
+    """Modality, burnt-in text, patient."""
+    names = ("Modality", "BurnedInAnnotation", "PatientID", "IssuerOfPatientID")
+    modality, burnt_in, patient, issuer = (str(dataset.get(name) or "").strip() for name in names)
+    identity = " of ".join(filter(None, (patient, issuer))) if patient else None
+    return modality, burnt_in if burnt_in in ("YES", "NO") else "unknown", identity
+
+
+def _undecodable(path: Path, syntax: UID) -> BackendMissingError:
+    return BackendMissingError(f"{path}: {syntax.name} needs a decoder that is not installed; pip install python-gdcm")
 
 
 def _damaged(path: Path, what: str) -> DataError:
     return DataError(f"{path}: damaged or truncated DICOM ({what}); export or copy it again")
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200].rstrip(".") or type(error).__name__

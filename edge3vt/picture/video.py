@@ -98,9 +98,11 @@ def _opened(path: Path) -> Iterator[tuple[av.container.InputContainer, Any]]:
     try:
         # The prefix keeps a name with a colon from being taken for a protocol.
         options = {"format_whitelist": FORMATS, "protocol_whitelist": "file"}
-        with av.open(f"file:{path}", options=options) as container:
+        with av.open(f"file:{path}", options=options, metadata_errors="replace") as container:
             if not container.streams.video:
                 raise DataError(f"{path}: holds no video; expected a file with a picture track")
+            if container.streams.video[0].codec_context is None:
+                raise DataError(f"{path}: its codec is not known; convert it to H.264")
             yield container, container.streams.video[0]
     except av.error.FFmpegError as error:
         raise DataError(

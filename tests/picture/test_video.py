@@ -53,6 +53,23 @@ def test_size_rate_and_count(tmp_path: Path) -> None:
     assert (clip.region, clip.mm_per_px) == (None, None)
 
 
+def test_a_title_in_another_encoding_is_no_damage(tmp_path: Path) -> None:
+    path = record(tmp_path / "a.mkv")
+    data = path.read_bytes()
+    assert b"Lavf" in data
+    path.write_bytes(data.replace(b"Lavf", b"\xc4vf\xfc"))
+    assert open_video(path).frames == 30
+
+
+def test_an_unknown_codec_is_refused(tmp_path: Path) -> None:
+    path = record(tmp_path / "a.mov")
+    data = path.read_bytes()
+    assert b"avc1" in data
+    path.write_bytes(data.replace(b"avc1", b"none"))
+    with pytest.raises(DataError, match="codec is not known"):
+        open_video(path)
+
+
 @pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
 def test_presentation_times_are_true(tmp_path: Path, suffix: str) -> None:
     pts = [100, 140, 150, 230, 231, 400]

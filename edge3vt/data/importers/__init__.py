@@ -1,0 +1,1 @@
+"""Importers, one file a format: find the jobs, read each in a child process."""
