@@ -161,7 +161,9 @@ class _Loop:
             state = State.AI_LATE
             if not withheld and age_ns > OLDEST_SHOWN_NS:
                 withheld = "mask too old"
-        timing = Timing(age_ns=seen_ns - frame.captured_ns)
+        # Offline the clip's own times say nothing of latency: it counts from when the frame was read.
+        origin_ns = frame.captured_ns if self._budget_ns is not None else seen_ns
+        timing = Timing(age_ns=seen_ns - origin_ns)
         if own and newest is not None:
             timing = replace(timing, prepare_ns=newest.prepare_ns, infer_ns=newest.infer_ns, mask_ns=newest.mask_ns)
         has_mask = newest is not None and newest.mask is not None
@@ -182,10 +184,10 @@ class _Loop:
         )
         begun_ns = self._clock.now_ns()
         # The picture carries its own latency as it is when drawing begins.
-        seg = replace(seg, timing=replace(timing, total_ns=begun_ns - frame.captured_ns))
+        seg = replace(seg, timing=replace(timing, total_ns=begun_ns - origin_ns))
         picture = self._compose(seg) if self._compose else None
         done_ns = self._clock.now_ns()
-        timing = replace(timing, compose_ns=done_ns - begun_ns, total_ns=done_ns - frame.captured_ns)
+        timing = replace(timing, compose_ns=done_ns - begun_ns, total_ns=done_ns - origin_ns)
         late = self._budget_ns is not None and timing.total_ns > self._budget_ns
         seg = replace(seg, picture=picture, timing=timing, emitted_late=late)
         self.ledger.emitted(seg)

@@ -59,7 +59,8 @@ class Ledger:
         """A frame left, with or without its mask."""
         timing = seg.timing
         self._totals_ns.append(timing.total_ns)
-        self._stages_ns["age"].append(timing.age_ns)
+        if self.budget_ms is not None:
+            self._stages_ns["age"].append(timing.age_ns)
         self._stages_ns["compose"].append(timing.compose_ns)
         if seg.mask_ns == seg.frame.captured_ns:
             for stage, value in (("prepare", timing.prepare_ns), ("infer", timing.infer_ns), ("mask", timing.mask_ns)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -115,6 +116,14 @@ def test_offline_every_frame_has_its_own_mask_however_slow() -> None:
     assert [s.verdict for s in segs] == [Verdict.ON_TIME] * 6
     assert all(s.mask_age_ns == 0 for s in segs)
     assert ledger.summary().total_ms is None
+
+
+def test_offline_latency_counts_from_reading_whatever_times_the_clip_carries() -> None:
+    ledger = Ledger(None)
+    ahead = [replace(frame, captured_ns=frame.captured_ns + 10**12) for frame in source(3, period_ms=0)]
+    segs = list(offline(ahead, lane(latency_ms=20), ledger=ledger))
+    assert all(20 * NS_PER_MS <= s.timing.total_ns < 10**12 for s in segs)
+    assert ledger.summary().stages_ms["age"].samples == 0
 
 
 def test_offline_a_failed_run_is_skipped_and_the_next_frame_goes_on() -> None:
