@@ -1,0 +1,108 @@
+"""Train, validation and test: whole patients, dealt out so that pictures, labels and classes come near the shares."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge3vt.core.errors import ConfigError, DataError
+from edge3vt.data.dataset import Item
+
+Split = Literal["train", "validation", "test"]
+SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+SHARES = (0.7, 0.15, 0.15)
+
+
+def split_items(
+    items: Sequence[Item], shares: Sequence[float] = SHARES, *, seed: int, keep: bool = False
+) -> tuple[Item, ...]:
+    """The items in their order, each with the split of its patient.
+
+    keep: a patient with an item that has a split already stays there. Raises ConfigError for shares that are none,
+    DataError where an item lacks a patient, a kept patient is in two splits, or patients are fewer than splits.
+    """
+    _check(shares)
+    patients: dict[str, list[Item]] = {}
+    for item in items:
+        if not item.patient:
+            raise DataError(f"the item {item.id} has no patient, so it cannot be split; import it with a group")
+        patients.setdefault(item.patient, []).append(item)
+    fixed = {patient: _fixed(patient, own) for patient, own in patients.items()} if keep else {}
+    names = sorted(patients)
+    where = assign(
+        _counts([patients[name] for name in names]),
+        [None if (split := fixed.get(name)) is None else SPLITS.index(split) for name in names],
+        shares,
+        seed,
+    )
+    split_of = {name: SPLITS[index] for name, index in zip(names, where, strict=True)}
+    return tuple(replace(item, split=split_of[item.patient]) for item in items)
+
+
+def assign(
+    counts: NDArray[np.float64], fixed: Sequence[int | None], shares: Sequence[float], seed: int
+) -> NDArray[np.int64]:
+    """The split of each patient. counts: (patients, quantities); fixed: a patient's split, where it has one.
+
+    Greedy, the largest patient first, ties drawn by ``seed``, as iterative stratification does (Sechidis, Tsoumakas
+    and Vlahavas 2011, "On the stratification of multi-label data", section 3.2): each goes where the squared distance
+    of all quantities from their shares, divided by the share, falls most. No split with a share stays empty. Raises
+    DataError where there are too few patients for that.
+    """
+    wanted = np.asarray(shares, dtype=np.float64)
+    totals = counts.sum(axis=0)
+    parts = counts / np.where(totals > 0, totals, 1)
+    filled = np.zeros((len(wanted), parts.shape[1]))
+    where = np.full(len(counts), -1, dtype=np.int64)
+    for patient, split in enumerate(fixed):
+        if split is not None:
+            where[patient] = split
+            filled[split] += parts[patient]
+    order = np.random.default_rng(seed).permutation(len(counts))
+    order = order[np.argsort(-parts[order].sum(axis=1), kind="stable")]
+    free = [int(patient) for patient in order if where[patient] < 0]
+    for done, patient in enumerate(free):
+        falls = (2 * (wanted[:, None] - filled) - parts[patient]) * parts[patient]
+        gain = np.where(wanted > 0, falls.sum(axis=1) / np.where(wanted > 0, wanted, 1), -np.inf)
+        empty = [split for split in np.flatnonzero(wanted > 0) if not (where == split).any()]
+        if len(empty) >= len(free) - done:  # the last patients are for those who have none
+            gain[[split for split in range(len(wanted)) if split not in empty]] = -np.inf
+        where[patient] = int(gain.argmax())
+        filled[where[patient]] += parts[patient]
+    missing = [SPLITS[split] for split in np.flatnonzero(wanted > 0) if not (where == split).any()]
+    if missing:
+        raise DataError(
+            f"{len(counts)} patients leave {' and '.join(missing)} empty; import more patients, or give it the share 0"
+        )
+    return where
+
+
+def _check(shares: Sequence[float]) -> None:
+    told = ",".join(f"{share:g}" for share in shares)
+    if len(shares) != len(SPLITS) or not all(math.isfinite(share) and share >= 0 for share in shares):
+        raise ConfigError(f"the shares are {told}, expected three of 0 or more, as in 0.7,0.15,0.15")
+    if abs(sum(shares) - 1) > 1e-6:
+        raise ConfigError(f"the shares {told} add up to {sum(shares):g}, expected 1, as in 0.7,0.15,0.15")
+
+
+def _fixed(patient: str, items: Sequence[Item]) -> Split | None:
+    splits = sorted({item.split for item in items if item.split is not None})
+    if len(splits) > 1:
+        raise DataError(f"the patient {patient} is in {' and '.join(splits)}; split again without --keep")
+    return splits[0] if splits else None
+
+
+def _counts(patients: Sequence[Sequence[Item]]) -> NDArray[np.float64]:
+    """(patients, quantities): the patient itself, its items, those with a mask, and those with each class."""
+    names = sorted({name for items in patients for item in items for name in item.classes})
+    rows = [
+        [1, len(items), sum(item.mask_sha256 is not None for item in items)]
+        + [sum(name in item.classes for item in items) for name in names]
+        for items in patients
+    ]
+    return np.array(rows, dtype=np.float64).reshape(len(patients), 3 + len(names))
