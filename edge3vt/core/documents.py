@@ -114,8 +114,10 @@ def _convert(kind: Any, raw: object, where: str, key: str) -> object:
     if origin in (typing.Union, types.UnionType):
         if raw is None and type(None) in arguments:
             return None
-        (inner,) = (a for a in arguments if a is not type(None))
-        return _convert(inner, raw, where, key)
+        if str in arguments and isinstance(raw, str):
+            return raw
+        other = next((a for a in arguments if a not in (str, type(None))), str)  # there is one at most
+        return _convert(other, raw, where, key)
     if origin is Literal:
         if raw not in arguments:
             raise ConfigError(f"{at}: found {raw!r}, expected one of {', '.join(map(repr, arguments))}")

@@ -41,6 +41,7 @@ class Outer:
     flag: bool = False
     note: str | None = None
     pair: tuple[int, float] = (0, 0.0)
+    either: float | str | None = None
     inner: Inner | None = None
     table: dict[str, Inner] = dataclasses.field(default_factory=dict)
     free: Any = None
@@ -65,6 +66,12 @@ def test_toml_becomes_nested_dataclasses(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("value", [3.5, "3.5", "", None])
+def test_a_number_or_a_text_comes_back_as_what_it_was(value: float | str | None) -> None:
+    assert from_mapping(Outer, {"name": "a", "either": value}, where="doc").either == value
+    assert from_mapping(Outer, {"name": "a", "either": 3}, where="doc").either == 3.0
+
+
 def test_json_comes_back_as_it_was_written(tmp_path: Path) -> None:
     document = Outer("ä", note="n", inner=Inner(1e-300, ("t", "u")), table={"z": Inner(0.0)}, free={"any": [1, "two"]})
     write_json(document, tmp_path / "d.json")
@@ -76,7 +83,7 @@ def test_json_comes_back_as_it_was_written(tmp_path: Path) -> None:
     [
         ({}, "doc: the key 'name' is missing; add it"),
         ({"name": "a", "precison": "int8"}, "doc: unknown key 'precison'; did you mean 'precision'?"),
-        ({"name": "a", "zzz": 0}, "doc: unknown key 'zzz'; known: count, flag, free, inner, name"),
+        ({"name": "a", "zzz": 0}, "doc: unknown key 'zzz'; known: count, either, flag, free, inner, name"),
         ({"name": "a", "inner": {"wait": 1}}, "doc: inner: unknown key 'wait'; did you mean 'weight'?"),
         ({"name": "a", "table": {"b": {"weight": "x"}}}, "doc: table.b.weight: found 'x' (str), expected float"),
         ({"name": "a", "inner": {"weight": 1, "tags": ["x", 2]}}, "doc: inner.tags[1]: found 2 (int), expected str"),
@@ -88,6 +95,8 @@ def test_json_comes_back_as_it_was_written(tmp_path: Path) -> None:
         ({"name": "a", "pair": [1]}, "doc: pair: found 1 items, expected 2"),
         ({"name": "a", "pair": [1, float("nan")]}, "doc: pair[1]: found nan, expected a finite number"),
         ({"name": "a", "pair": [1, 10**400]}, "doc: pair[1]: found inf, expected a finite number"),
+        ({"name": "a", "either": [1]}, "doc: either: found list, expected float"),
+        ({"name": "a", "either": float("inf")}, "doc: either: found inf, expected a finite number"),
         ({"name": "a", "pair": "12"}, "doc: pair: found '12' (str), expected a list"),
         ({"name": "a", "table": []}, "doc: table: found list, expected a table"),
         ({"name": None}, "doc: name: found NoneType, expected str"),

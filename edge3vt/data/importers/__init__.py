@@ -1,1 +1,1 @@
-"""Importers, one file a format: find the jobs, read each in a child process."""
+"""One file a format. ``find`` lists the jobs of a source, in the parent; ``read`` reads one, in a Decoder's child."""
