@@ -5,15 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge3vt.core.errors import ConfigError, DataError
-from edge3vt.data.dataset import Item
+from edge3vt.data.dataset import Item, Split
 
-Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 SHARES = (0.7, 0.15, 0.15)
 
