@@ -171,7 +171,10 @@ def _convert_dataclass(cls: type[Any], raw: object, where: str, key: str) -> obj
 
 
 def _kind(raw: object) -> str:
-    return f"{raw!r} ({type(raw).__name__})" if isinstance(raw, str | int | float | bool) else type(raw).__name__
+    if not isinstance(raw, str | int | float | bool):
+        return type(raw).__name__
+    text = repr(raw)
+    return f"{text if len(text) <= 80 else text[:80] + '…'} ({type(raw).__name__})"
 
 
 def _plain(value: object) -> object:

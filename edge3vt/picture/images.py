@@ -29,13 +29,18 @@ def read_image(path: Path) -> Pixels:
         data = path.read_bytes()
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror or error}); check the path") from error
-    check_size(*_claimed_size(data, path), where=str(path))
+    return decoded_image(data, str(path))
+
+
+def decoded_image(data: bytes, where: str) -> Pixels:
+    """The bytes of a PNG or JPEG file, as ``read_image`` gives them; ``where`` names them in the DataError."""
+    check_size(*_claimed_size(data, where), where=where)
     try:
         decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_ANYCOLOR)
     except cv2.error as error:
-        raise _damaged(path) from error
+        raise _damaged(where) from error
     if decoded is None:
-        raise _damaged(path)
+        raise _damaged(where)
     colour = decoded if decoded.ndim == 2 else cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)
     return np.asarray(colour, dtype=np.uint8)
 
@@ -68,20 +73,20 @@ def _pieces(name: str) -> list[tuple[bool, int, str]]:
     return [(False, int(piece), "") if piece.isascii() and piece.isdigit() else (True, 0, piece) for piece in pieces]
 
 
-def _claimed_size(data: bytes, path: Path) -> tuple[int, int]:
+def _claimed_size(data: bytes, where: str) -> tuple[int, int]:
     """(width, height) as the header says."""
     if data.startswith(b"\x89PNG\r\n\x1a\n") and data[12:16] == b"IHDR":
         if b"IEND" not in data[-64:]:
-            raise _damaged(path)
+            raise _damaged(where)
         return int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
     if data.startswith(b"\xff\xd8\xff"):
         sizes = [tuple(int.from_bytes(side, "big") for side in match) for match in _JPEG_SIZES.findall(data)]
         if not sizes or b"\xff\xd9" not in data[-1024:]:
-            raise _damaged(path)
+            raise _damaged(where)
         height, width = max(sizes)  # of the picture, not of a thumbnail in its header
         return width, height
-    raise DataError(f"{path}: neither a PNG nor a JPEG file; convert it to PNG")
+    raise DataError(f"{where}: neither a PNG nor a JPEG file; convert it to PNG")
 
 
-def _damaged(path: Path) -> DataError:
-    return DataError(f"{path}: a damaged or truncated picture; copy it again")
+def _damaged(where: str) -> DataError:
+    return DataError(f"{where}: a damaged or truncated picture; copy it again")

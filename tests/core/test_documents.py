@@ -99,6 +99,7 @@ def test_json_comes_back_as_it_was_written(tmp_path: Path) -> None:
         ({"name": "a", "either": float("inf")}, "doc: either: found inf, expected a finite number"),
         ({"name": "a", "pair": "12"}, "doc: pair: found '12' (str), expected a list"),
         ({"name": "a", "table": []}, "doc: table: found list, expected a table"),
+        ({"name": "a", "count": "x" * 1000}, f"doc: count: found '{'x' * 79}… (str), expected int"),
         ({"name": None}, "doc: name: found NoneType, expected str"),
         ([], "doc: found list, expected a table"),
     ],

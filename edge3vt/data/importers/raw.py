@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from edge3vt.core.frame import Pixels, Region
+from edge3vt.data.dataset import Split
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,3 +26,20 @@ class Raw:
     patient_key: str | None = field(default=None, repr=False)
     frame: int | None = None
     facts: Mapping[str, float | str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One picture that people have prepared, with its mask.
+
+    files: what it is made of, the first one names it in messages. name: of the first, from the source's folder on.
+    split: where the source's folders tell. fault: why it cannot be read, where that is known already.
+    """
+
+    files: tuple[Path, ...]
+    name: str
+    split: Split | None = None
+    fault: str = ""
+
+    def __str__(self) -> str:
+        return str(self.files[0])

@@ -1,0 +1,74 @@
+"""Pictures and masks of a prepared folder, as importers need them: luma, or the samples that stand for classes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from edge3vt.core.errors import DataError
+from edge3vt.core.frame import Pixels
+from edge3vt.core.segmentation import Mask
+from edge3vt.picture.images import read_image
+
+_GREY, _PALETTE = 0, 3  # a PNG's colour types
+
+
+def files_under(root: Path, suffixes: Iterable[str]) -> Iterator[Path]:
+    """The files at and under ``root`` with one of these suffixes, sorted; hidden ones are left out."""
+    wanted = tuple(suffixes)
+    for folder, folders, names in os.walk(root):
+        folders[:] = sorted(name for name in folders if name[0] != ".")
+        for name in sorted(names):
+            path = Path(folder, name)
+            if name[0] != "." and path.suffix.lower() in wanted and path.is_file():
+                yield path
+
+
+def luma(pixels: Pixels) -> Pixels:
+    """(H, W) grey as it is, (H, W, 3) RGB as BT.601 luma."""
+    return pixels if pixels.ndim == 2 else np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
+
+
+def is_palette(path: Path) -> bool:
+    """Whether a file is a PNG with a palette."""
+    return _png_kind(path)[1] == _PALETTE
+
+
+def stored_levels(path: Path) -> Mask:
+    """(H, W) samples as they stand in a PNG of at most 8 bits: palette indices or grey levels. Raises DataError."""
+    shown = read_image(path)
+    depth, kind = _png_kind(path)
+    if kind == _PALETTE:
+        try:
+            with Image.open(path, formats=("PNG",)) as image:
+                return np.asarray(image, dtype=np.uint8)
+        except (OSError, ValueError, SyntaxError) as error:
+            raise DataError(f"{path}: a damaged or truncated picture; copy it again") from error
+    if kind != _GREY or depth > 8 or shown.ndim != 2:
+        what = "16 bits a sample" if depth > 8 else "colours"
+        raise DataError(f"{path}: its mask has {what}, expected one label of 8 bits a pixel; convert it to 8-bit PNG")
+    return np.asarray(shown // (255 // (2**depth - 1)), dtype=np.uint8)
+
+
+def shown_levels(path: Path) -> Pixels:
+    """A mask as one sees it: (H, W) grey or (H, W, 3) RGB. Raises DataError, also for what loses labels in 8 bits."""
+    if _png_kind(path)[0] > 8:
+        raise DataError(f"{path}: its mask has 16 bits a sample, expected 8; convert it to 8-bit PNG")
+    return read_image(path)
+
+
+def _png_kind(path: Path) -> tuple[int, int]:
+    """(bits a sample, colour type) of a PNG; (8, -1) of anything else."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(26)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror or error}); check the path") from error
+    if len(head) < 26 or not head.startswith(b"\x89PNG\r\n\x1a\n") or head[24] not in (1, 2, 4, 8, 16):
+        return 8, -1
+    return head[24], head[25]
