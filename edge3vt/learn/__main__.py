@@ -20,7 +20,7 @@ from edge3vt.core.documents import whole_file, write_bytes, write_json
 from edge3vt.core.machine import this_machine
 from edge3vt.core.spec import ModelSpec
 from edge3vt.learn.export import to_onnx
-from edge3vt.learn.pictures import SCANS, phantom_pictures, real_negatives
+from edge3vt.learn.pictures import SCANS, SIDE, phantom_pictures, real_negatives
 from edge3vt.learn.student import STRIDE, Student, parameters_m
 from edge3vt.learn.train import Settings, Stage, settings_record, train, validate
 
@@ -45,8 +45,8 @@ def main() -> None:
     asked.cache.mkdir(parents=True, exist_ok=True)
 
     files = sorted(f for path in asked.negatives for f in (path.iterdir() if path.is_dir() else [path]))
-    negatives = real_negatives(files, SIZE) if files else None
-    pictures = phantom_pictures(asked.cache, TRAINING_SEED, asked.phantoms, SIZE)
+    negatives = real_negatives(files) if files else None
+    pictures = phantom_pictures(asked.cache, TRAINING_SEED, asked.phantoms)
     settings = Settings(stages=(Stage(256, 0.45 * asked.minutes), Stage(SIZE, 0.55 * asked.minutes)))
     torch.manual_seed(settings.seed)
     model = Student()
@@ -69,6 +69,7 @@ def main() -> None:
         save_file(model.state_dict(), partial)
     model.load_state_dict(load_file(asked.out / "student.safetensors"))
     write_bytes(asked.out / "student.onnx", to_onnx(model, spec))
+    test = phantom_pictures(asked.cache, TEST_SEED, 100)
     record = {
         "schema": 1,
         "name": NAME,
@@ -81,14 +82,18 @@ def main() -> None:
             "first_seed": TRAINING_SEED,
             "fetuses": asked.phantoms,
             "pictures": len(pictures),
-            "size_px": SIZE,
+            "size_px": SIDE,
         },
         "real_negatives": {f.name: sha256_file(f) for f in files},
         "settings": settings_record(settings),
         "steps": steps,
         "parameters_m": round(parameters_m(model), 3),
-        "validation": validate(model, phantom_pictures(asked.cache, VALIDATION_SEED, 50, SIZE)),
-        "test": validate(model, phantom_pictures(asked.cache, TEST_SEED, 100, SIZE)),
+        "validation": validate(model, phantom_pictures(asked.cache, VALIDATION_SEED, 50), SIZE),
+        "test": {
+            "weeks_24_36": validate(model, test.part(test.weeks >= 24), SIZE),
+            "weeks_18_23": validate(model, test.part(test.weeks < 24), SIZE),
+            "site_b": validate(model, phantom_pictures(asked.cache, TEST_SEED, 100, "B"), SIZE),
+        },
         "files": {name: sha256_file(asked.out / name) for name in ("student.safetensors", "student.onnx")},
         "machine": this_machine(),
     }

@@ -1,93 +1,141 @@
-"""What the student learns from: phantom pictures rendered once into a folder, real pictures that are not the view,
-and the augmentation between them and the network."""
+"""What the student learns from: phantom pictures rendered once into a folder, and real pictures that are not the view.
+
+Both are kept as the network sees them in acquire, the region letterboxed into a square, but at SIDE px, so that a
+square of 45 mm cut out of it still holds what the scanner drew.
+"""
 
 from __future__ import annotations
 
+import inspect
 import multiprocessing
+import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from rich.progress import track
 
+from edge3vt.core.digest import sha256_bytes
 from edge3vt.core.documents import whole_file
 from edge3vt.core.errors import DataError
 from edge3vt.core.frame import Frame, Layout, Pixels
 from edge3vt.core.machine import usable_cores
 from edge3vt.core.segmentation import Mask
-from edge3vt.phantom.cine import Scene
+from edge3vt.data.augment import Augmentation, augmented
+from edge3vt.data.geometry import sampled, whole
+from edge3vt.phantom.cine import Kind, Scene
+from edge3vt.phantom.scanner import Site
 from edge3vt.picture.crop import acquire, cut
 from edge3vt.picture.images import read_image
 from edge3vt.picture.video import open_video
 
-KINDS = ("view", "other", "sweep")
+KINDS: tuple[Kind, ...] = ("view", "other", "sweep")
 KIND_SHARES = (0.62, 0.24, 0.14)
 SHARD = 25  # fetuses a file
 SCANS = 4  # pictures a fetus
-Grey = NDArray[np.float32]
+SIDE = 512
+BARE_SHARE = 0.3  # of the screens; narrower than any with furniture
+BARE_PX, SCREEN_PX = (384, 499), (600, 1000)
 Batch = tuple[Pixels, Mask, NDArray[np.float32]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pictures:
-    """(N, S, S) uint8 pictures and masks, and (N,) whether each is the view."""
+    """(N, S, S) uint8 pictures and masks; (N,) whether each is the view, its scale, and its fetus's age in weeks.
+
+    Scale and age are NaN where unknown.
+    """
 
     pixels: Pixels
     masks: Mask
     views: NDArray[np.bool_]
+    mm_per_px: NDArray[np.float32]
+    weeks: NDArray[np.float32]
 
     def __len__(self) -> int:
         return len(self.views)
 
+    def part(self, chosen: NDArray[np.bool_]) -> Pictures:
+        """Copies of those pictures for which ``chosen``, (N,), holds."""
+        return Pictures(*(getattr(self, field.name)[chosen] for field in fields(self)))
 
-def phantom_pictures(folder: Path, first_seed: int, count: int, size: int) -> Pictures:
+
+def phantom_pictures(folder: Path, first_seed: int, count: int, site: Site = "A") -> Pictures:
     """SCANS pictures of each of ``count`` phantoms from ``first_seed`` on.
 
-    Rendered on all cores into ``folder``; what it already holds is reused.
+    Rendered on all cores into ``folder``, a file for every SHARD fetuses; what it already holds of this very phantom
+    is reused.
     """
     starts = range(first_seed, first_seed + count, SHARD)
-    jobs = [(folder, start, min(SHARD, first_seed + count - start), size) for start in starts]
+    counts = [min(SHARD, first_seed + count - start) for start in starts]
+    version = _phantom_version()
+    jobs = [
+        (folder / f"phantom-{site}-{version}-{start}-{n}.npz", start, n, site)
+        for start, n in zip(starts, counts, strict=True)
+    ]
     with multiprocessing.get_context("spawn").Pool(usable_cores()) as pool:
         paths = list(track(pool.imap(_render_shard, jobs), "rendering phantoms", total=len(jobs)))
-    shards = [np.load(path) for path in paths]
-    return Pictures(*(np.concatenate([shard[key] for shard in shards]) for key in ("pixels", "masks", "views")))
+    pictures = _empty(count * SCANS)
+    done = 0
+    for path in paths:  # one after the other, so that they are never in memory twice
+        with np.load(path) as shard:
+            until = done + len(shard["views"])
+            for name in shard.files:
+                getattr(pictures, name)[done:until] = shard[name]
+            done = until
+    return pictures
 
 
-def _render_shard(job: tuple[Path, int, int, int]) -> Path:
-    folder, start, count, size = job
-    path = folder / f"phantom-{size}-{start}-{count}.npz"
+def _empty(count: int) -> Pictures:
+    pixels, masks = (np.empty((count, SIDE, SIDE), np.uint8) for _ in range(2))
+    return Pictures(pixels, masks, np.empty(count, np.bool_), *np.empty((2, count), np.float32))
+
+
+def _phantom_version() -> str:
+    """A digest of all that decides what a phantom looks like."""
+    rooms = sorted(name for name in sys.modules if name.startswith("edge3vt.phantom."))
+    sources = [inspect.getsource(sys.modules[name]) for name in rooms] + [inspect.getsource(_scans), str(SIDE)]
+    return sha256_bytes("".join(sources).encode())[:12]
+
+
+def _render_shard(job: tuple[Path, int, int, Site]) -> Path:
+    path, start, count, site = job
     if not path.exists():
-        pictures = [picture for seed in range(start, start + count) for picture in _scans(seed, size)]
-        pixels, masks, views = (np.stack(column) for column in zip(*pictures, strict=True))
+        pictures = _empty(count * SCANS)
+        scans = (scan for seed in range(start, start + count) for scan in _scans(seed, site))
+        columns = {field.name: getattr(pictures, field.name) for field in fields(pictures)}
+        for i, scan in enumerate(scans):
+            for column, value in zip(columns.values(), scan, strict=True):
+                column[i] = value
         with whole_file(path) as partial:
-            np.savez_compressed(partial, pixels=pixels, masks=masks, views=views)
+            np.savez_compressed(partial, **columns)
     return path
 
 
-def _scans(seed: int, size: int) -> Iterator[tuple[Pixels, Mask, np.bool_]]:
-    """One fetus from SCANS sides, as the network sees it in acquire: the region, letterboxed into a square."""
+def _scans(seed: int, site: Site) -> Iterator[tuple[Pixels, Mask, bool, float, float]]:
+    """One fetus from SCANS sides, as the network sees it in acquire: pixels, mask, view, mm per px, weeks."""
     rng = np.random.default_rng([seed, 0x1EA])
     scene: Scene | None = None
     for _ in range(SCANS):
-        short = round(size * rng.uniform(0.7, 1.0))
-        width, height = (size, short) if rng.uniform() < 0.8 else (short, size)
+        width = int(rng.integers(*(BARE_PX if rng.uniform() < BARE_SHARE else SCREEN_PX), endpoint=True))
+        height = round(width * rng.uniform(0.6, 0.95))
         if scene is None:
-            scene = Scene(seed, width, height, kind=str(rng.choice(np.array(KINDS), p=KIND_SHARES)))
+            kind = KINDS[int(rng.choice(len(KINDS), p=KIND_SHARES))]
+            scene = Scene(seed, width, height, kind=kind, site=site)
         else:
             scene.rescan(width, height)
         picture = scene.at(float(rng.uniform(0, scene.duration_s)))
-        pixels, mask = np.zeros((2, size, size), dtype=np.uint8)
-        y, x = (size - height) // 2, (size - width) // 2
-        pixels[y : y + height, x : x + width] = picture.pixels
-        mask[y : y + height, x : x + width] = picture.mask
-        yield pixels, mask, np.bool_(picture.holds_view)
+        region = picture.region
+        inside = slice(region.y0, region.y1), slice(region.x0, region.x1)
+        square = whole(region.height, region.width, SIDE)
+        pixels, mask = sampled(picture.pixels[inside], picture.mask[inside], square)
+        yield pixels, mask, picture.holds_view, picture.mm_per_px * square.side / SIDE, scene.record.weeks
 
 
-def real_negatives(paths: Iterable[Path], size: int, every: int = 12) -> Pixels:
-    """(N, size, size) of real pictures that are not the view: still images, and every ``every``-th frame of clips."""
+def real_negatives(paths: Iterable[Path], every: int = 12) -> Pixels:
+    """(N, SIDE, SIDE) of real pictures that are not the view: still images, and every ``every``-th frame of clips."""
     pictures = []
     for path in paths:
         if path.suffix.lower() == ".png":
@@ -101,57 +149,39 @@ def real_negatives(paths: Iterable[Path], size: int, every: int = 12) -> Pixels:
                 if i % every == 0
             ]
         for frame in frames:
-            out = np.empty((size, size), dtype=np.uint8)
-            cut(frame, acquire(frame, size), out)
+            out = np.empty((SIDE, SIDE), dtype=np.uint8)
+            cut(frame, acquire(frame, SIDE), out)
             pictures.append(out)
     if not pictures:
         raise DataError("no real negatives were found; name PNG files or video clips, or leave them out")
     return np.stack(pictures)
 
 
-def augmented(pixels: Pixels, mask: Mask, rng: np.random.Generator, size: int, *, real: bool) -> tuple[Pixels, Mask]:
-    """A picture and its mask, turned, mirrored, zoomed to ``size`` px and with other grey levels."""
-    source = pixels.shape[0]
-    zoom = float(np.exp(rng.uniform(np.log(0.8), np.log(3.0 if real else 1.25))))
-    turn = float(rng.uniform(0, 360)) if real or rng.uniform() < 0.5 else float(rng.choice([0, 90, 180, 270]))
-    matrix = cv2.getRotationMatrix2D((source / 2, source / 2), turn, zoom * size / source)
-    reach = 0.05 * size + (max(zoom - 1, 0) * size * 0.4 if real else 0)
-    matrix[:, 2] += size / 2 - source / 2 + rng.uniform(-reach, reach, 2)
-    if rng.uniform() < 0.5:
-        pixels, mask = np.ascontiguousarray(pixels[:, ::-1]), np.ascontiguousarray(mask[:, ::-1])
-    out: Grey = cv2.warpAffine(pixels, matrix, (size, size), flags=cv2.INTER_LINEAR).astype(np.float32)
-    moved = cv2.warpAffine(mask, matrix, (size, size), flags=cv2.INTER_NEAREST)
-    if rng.uniform() < 0.3:
-        out = np.asarray(cv2.GaussianBlur(out, (0, 0), float(rng.uniform(0.4, 1.6))), np.float32)
-    if rng.uniform() < 0.2:
-        coarse = cv2.resize(out, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
-        out = np.asarray(cv2.resize(coarse, (size, size), interpolation=cv2.INTER_LINEAR), np.float32)
-    out = np.float32(255) * np.power(np.clip(out / 255, 0, 1), np.float32(np.exp(rng.uniform(-0.45, 0.45))))
-    out = out * float(rng.uniform(0.65, 1.45)) + (float(rng.uniform(0, 18)) if rng.uniform() < 0.3 else 0.0)
-    if rng.uniform() < 0.3:
-        out += rng.standard_normal(out.shape, dtype=np.float32) * float(rng.uniform(1, 9))
-    picture = np.clip(out, 0, 255).astype(np.uint8)
-    if rng.uniform() < 0.25:
-        coded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(30, 90))])[1]
-        picture = np.asarray(cv2.imdecode(coded, cv2.IMREAD_GRAYSCALE), dtype=np.uint8)
-    return picture, np.asarray(moved, dtype=np.uint8)
-
-
 def batch(
-    phantoms: Pictures, negatives: Pixels | None, rng: np.random.Generator, count: int, size: int, negative_share: float
+    phantoms: Pictures,
+    negatives: Pixels | None,
+    rng: np.random.Generator,
+    count: int,
+    size: int,
+    negative_share: float,
+    augmentation: Augmentation,
 ) -> Batch:
-    """(N, 1, size, size) pictures, (N, size, size) masks, (N, 1) whether each is the view."""
-    pixels, masks, views = [], [], []
-    for _ in range(count):
+    """(N, 1, size, size) pictures, (N, size, size) masks, (N, 1) whether each is the view; all augmented.
+
+    Real negatives are few, so they are cut closer and turned further than phantoms.
+    """
+    closer = replace(augmentation, close_share=0.7, close_multiple=3.0, turn_share=1.0, shift=0.15)
+    pixels, masks = np.empty((count, 1, size, size), np.uint8), np.empty((count, size, size), np.uint8)
+    views = np.zeros((count, 1), np.float32)
+    for n in range(count):
         if negatives is not None and rng.uniform() < negative_share:
             source = negatives[rng.integers(len(negatives))]
-            picture, mask = augmented(source, np.zeros_like(source), rng, size, real=True)
-            view = False
+            pixels[n, 0], masks[n] = augmented(source, np.zeros_like(source), None, closer, rng, size)
         else:
             i = int(rng.integers(len(phantoms)))
-            picture, mask = augmented(phantoms.pixels[i], phantoms.masks[i], rng, size, real=False)
-            view = bool(phantoms.views[i])
-        pixels.append(picture[None])
-        masks.append(mask)
-        views.append([float(view)])
-    return np.stack(pixels), np.stack(masks), np.array(views, dtype=np.float32)
+            scale = float(phantoms.mm_per_px[i])
+            pixels[n, 0], masks[n] = augmented(
+                phantoms.pixels[i], phantoms.masks[i], scale if scale == scale else None, augmentation, rng, size
+            )
+            views[n] = phantoms.views[i]
+    return pixels, masks, views

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-import queue
-import threading
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -22,8 +19,10 @@ from edge3vt.core.documents import whole_file
 from edge3vt.core.errors import DataError
 from edge3vt.core.frame import Pixels
 from edge3vt.core.metrics import confusion, dice, mean_over_cases
+from edge3vt.data.augment import Augmentation
+from edge3vt.data.geometry import sampled, whole
 from edge3vt.learn.losses import segmentation_loss, view_loss
-from edge3vt.learn.pictures import Batch, Pictures, batch
+from edge3vt.learn.pictures import Pictures, batch
 from edge3vt.learn.student import Student
 from edge3vt.picture.mask import make_mask
 
@@ -46,6 +45,7 @@ class Settings:
     weight_decay: float = 1e-4
     negative_share: float = 0.12
     seed: int = 1
+    augmentation: Augmentation = field(default_factory=Augmentation)
 
 
 def train(
@@ -59,7 +59,9 @@ def train(
     """
     clock = SystemClock()
     torch.manual_seed(settings.seed)
-    optimiser = torch.optim.AdamW(model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
+    optimiser = torch.optim.AdamW(
+        model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
+    )
     checkpoint = folder / "checkpoint.safetensors"
     spent_s, step = _restore(model, optimiser, checkpoint) if resume and checkpoint.exists() else (0.0, 0)
     total_s = sum(stage.minutes for stage in settings.stages) * 60
@@ -69,16 +71,18 @@ def train(
     with Progress(*Progress.get_default_columns(), TimeRemainingColumn(), console=Console(stderr=True)) as progress:
         bar = progress.add_task("training", total=total_s, completed=round(spent_s))
         for stage, end_s in zip(settings.stages, ends, strict=True):
-            for pixels, masks, views in _ahead(phantoms, negatives, settings, stage.size, settings.seed + step):
-                spent_s = (clock.now_ns() - begun_ns) / NS_PER_S
-                if spent_s >= end_s:
-                    break
+            while (spent_s := (clock.now_ns() - begun_ns) / NS_PER_S) < end_s:
+                # Not in a thread beside the step: on two cores the step waits for it longer than it takes.
+                rng = np.random.default_rng([settings.seed, step])
+                pixels, masks, views = batch(
+                    phantoms, negatives, rng, settings.batch, stage.size, settings.negative_share, settings.augmentation
+                )
                 rate = settings.learning_rate * 0.5 * (1 + math.cos(math.pi * min(spent_s / total_s, 1)))
                 for group in optimiser.param_groups:
                     group["lr"] = rate * min(1.0, (step + 1) / 200)
                 with torch.autocast("cpu", dtype=torch.bfloat16):
                     logits, view = model(torch.from_numpy(pixels).to(memory_format=torch.channels_last))
-                segmentation = segmentation_loss(logits.float(), torch.from_numpy(masks).long())
+                segmentation = segmentation_loss(logits.float(), torch.from_numpy(masks))
                 viewing = view_loss(view.float(), torch.from_numpy(views))
                 loss = segmentation + viewing
                 if not math.isfinite(loss.item()):
@@ -101,39 +105,17 @@ def train(
     return step
 
 
-def _ahead(phantoms: Pictures, negatives: Pixels | None, settings: Settings, size: int, seed: int) -> Iterator[Batch]:
-    """Endless batches, made ahead in a thread of their own."""
-    ready: queue.Queue[Batch] = queue.Queue(2)
-    stop = threading.Event()
-
-    def fill() -> None:
-        rng = np.random.default_rng(seed)
-        while not stop.is_set():
-            item = batch(phantoms, negatives, rng, settings.batch, size, settings.negative_share)
-            while not stop.is_set():
-                try:
-                    ready.put(item, timeout=0.2)
-                    break
-                except queue.Full:
-                    continue
-
-    thread = threading.Thread(target=fill, daemon=True)
-    thread.start()
-    try:
-        while True:
-            yield ready.get()
-    finally:
-        stop.set()
-        thread.join()
-
-
 @torch.inference_mode()
-def validate(model: Student, pictures: Pictures) -> dict[str, object]:
-    """Dice per structure over the pictures that hold the view, and how the view logit judges all of them."""
+def validate(model: Student, pictures: Pictures, size: int) -> dict[str, object]:
+    """Dice per structure over the pictures that hold the view, and how the view logit judges all of them.
+
+    Each is seen as in acquire, at ``size`` px. What no picture can tell is None.
+    """
     model.eval()
     counts = np.zeros((len(CLASS_NAMES), len(CLASS_NAMES)), dtype=np.int64)
     per_case, called = [], []
-    for pixels, mask, is_view in zip(pictures.pixels, pictures.masks, pictures.views, strict=True):
+    for source, truth, is_view in zip(pictures.pixels, pictures.masks, pictures.views, strict=True):
+        pixels, mask = sampled(source, truth, whole(truth.shape[0], truth.shape[1], size))
         logits, view = model(torch.from_numpy(pixels[None, None]))
         called.append(float(view) > 0)
         if is_view:
@@ -142,16 +124,21 @@ def validate(model: Student, pictures: Pictures) -> dict[str, object]:
             counts += case
             per_case.append(dice(case))
     model.train()
-    mean = mean_over_cases(per_case)
-    hits = np.array(called)
+    mean = mean_over_cases(per_case) if per_case else np.full(len(CLASS_NAMES), np.nan)
+    pooled, hits = dice(counts), np.array(called)
     return {
         "cases": len(per_case),
-        "dice": {CLASS_NAMES[s]: round(float(mean[s]), 4) for s in (*SCORED, SCORED[-1] + 1)},
-        "dice_mean": round(float(np.mean([mean[s] for s in SCORED])), 4),
-        "dice_pooled": {CLASS_NAMES[s]: round(float(dice(counts)[s]), 4) for s in SCORED},
-        "view_sensitivity": round(float(hits[pictures.views].mean()), 4),
-        "view_specificity": round(float(1 - hits[~pictures.views].mean()), 4),
+        "others": len(pictures) - len(per_case),
+        "dice": {CLASS_NAMES[s]: _rounded(mean[s]) for s in (*SCORED, SCORED[-1] + 1)},
+        "dice_mean": _rounded(np.mean([mean[s] for s in SCORED])),
+        "dice_pooled": {CLASS_NAMES[s]: _rounded(pooled[s]) for s in SCORED},
+        "view_sensitivity": _rounded(hits[pictures.views].mean() if per_case else np.nan),
+        "view_specificity": _rounded(1 - hits[~pictures.views].mean() if not pictures.views.all() else np.nan),
     }
+
+
+def _rounded(value: float) -> float | None:
+    return None if math.isnan(value) else round(float(value), 4)
 
 
 def _log(folder: Path, step: int, spent_s: float, size: int, segmentation: float, view: float, rate: float) -> None:
