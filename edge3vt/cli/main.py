@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from edge3vt import __version__
-from edge3vt.cli import build, calibrate, demo, run
+from edge3vt.cli import build, calibrate, demo, phantom, run
 from edge3vt.core.errors import Edge3vtError
 
 app = typer.Typer(
@@ -26,9 +26,11 @@ app = typer.Typer(
 )
 app.command("demo")(demo.demo)
 app.command("run")(run.run)
+app.command("phantom")(phantom.phantom)
 app.command("calibrate")(calibrate.calibrate)
 app.command("build")(build.build)
 app.command("verify")(build.verify)
+app.add_typer(data.app, name="data")
 
 
 @app.callback()
@@ -49,9 +51,11 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         code = app(args=asked, standalone_mode=False)
     except typer.TyperException as error:
-        context = getattr(error, "ctx", None)
-        verb = context.info_name if context is not None and context.parent is not None else ""
-        _fail(f"{error.format_message().rstrip('.')}; see edge3vt {verb + ' ' if verb else ''}--help", 2)
+        words, context = ["--help"], getattr(error, "ctx", None)
+        while context is not None and context.parent is not None:  # the verb, and the group that it belongs to
+            words.insert(0, context.info_name)
+            context = context.parent
+        _fail(f"{error.format_message().rstrip('.')}; see edge3vt {' '.join(words)}", 2)
     except Edge3vtError as error:
         if debug:
             traceback.print_exc()

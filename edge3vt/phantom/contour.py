@@ -8,8 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from edge3vt.core.anatomy import Structure
-
 Field = NDArray[np.float32]
 Outline = NDArray[np.float64]
 """(N, 2) x and y in pixels, closed: the last point is the first. The first pixel's centre is at 0.5, 0.5."""
@@ -46,13 +44,12 @@ def outlines(field: Field, imaged: NDArray[np.bool_] | None = None) -> tuple[Out
     return tuple(sorted(found, key=len, reverse=True))
 
 
-def apart(fields: Mapping[Structure, Field]) -> dict[Structure, Field]:
+def apart(fields: Mapping[int, Field]) -> dict[int, Field]:
     """Fields of structures of which each point belongs to one only, where they overlap to the one further out."""
-    made = {}
+    made: dict[int, Field] = {}
     for structure, field in fields.items():
         others = [other for name, other in fields.items() if name != structure]
-        deepest = np.minimum.reduce([np.zeros_like(field), *others])
-        made[structure] = field - deepest
+        made[structure] = field - np.minimum.reduce([np.zeros_like(field), *others])
     return made
 
 
