@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from edge3vt import __version__
-from edge3vt.cli import build, calibrate, demo, phantom, run
+from edge3vt.cli import build, calibrate, data, demo, phantom, run
 from edge3vt.core.errors import Edge3vtError
 
 app = typer.Typer(

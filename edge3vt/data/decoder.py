@@ -9,7 +9,7 @@ import queue
 import signal
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -146,7 +146,7 @@ def decode_all(
     *,
     timeout_s: float = TIMEOUT_S,
     memory_mib: int = MEMORY_MIB,
-) -> Iterator[tuple[J, Any]]:
+) -> Generator[tuple[J, Any], None, None]:
     """``(job, function(job))`` for every job, in order, or (job, DataError); one child for each of ``workers``.
 
     At most two jobs a worker are taken from ``jobs`` ahead of what was yielded.

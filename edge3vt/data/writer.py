@@ -24,6 +24,25 @@ from edge3vt.data.dataset import MANIFEST, MASKS, PARTIAL, PICTURES, SCHEMA, Dat
 from edge3vt.picture.images import encoded_png
 
 
+class Unwritable(DataError):
+    """The output cannot be written; what was to be written is sound."""
+
+
+def clear(folder: Path) -> None:
+    """Remove a data set, whole or begun; anything else in ``folder`` stays. Raises Unwritable."""
+    if not (folder / MANIFEST).exists() and not (folder / PARTIAL).exists():
+        return
+    try:
+        (folder / PARTIAL).write_bytes(b"")  # killed from here on, the folder is one that was just begun
+        (folder / MANIFEST).unlink(missing_ok=True)
+        for kind in (PICTURES, MASKS):
+            if (folder / kind).exists():
+                shutil.rmtree(folder / kind)
+        (folder / PARTIAL).unlink()
+    except OSError as error:
+        raise Unwritable(f"{folder}: cannot be removed ({error.strerror or error}); choose another output") from error
+
+
 def write_item(
     folder: Path,
     classes: Sequence[str],
@@ -41,7 +60,8 @@ def write_item(
 ) -> Item:
     """Write the files of one item into ``folder``; it belongs to the data set once a DatasetWriter takes it.
 
-    picture: (H, W) uint8. mask: of the same shape, indices into ``classes``. Raises DataError for anything else.
+    picture: (H, W) uint8. mask: of the same shape, indices into ``classes``. Raises DataError for anything else,
+    Unwritable where the files cannot be written.
     """
     _check(id, picture, mask, classes)
     present = () if mask is None else tuple(classes[i] for i in np.flatnonzero(np.bincount(mask.ravel())).tolist() if i)
@@ -71,7 +91,7 @@ def write_item(
         except OSError as error:
             with contextlib.suppress(OSError):
                 partial.unlink()
-            raise DataError(f"{path}: cannot be written ({error.strerror or error}); choose another output") from error
+            raise Unwritable(f"{path}: cannot be written ({error.strerror or error}); choose another output") from error
     return item
 
 
@@ -119,7 +139,7 @@ class DatasetWriter:
                 (self.folder / kind).mkdir(exist_ok=True)
             self._file = path.open("a", encoding="utf-8")
         except OSError as error:
-            raise DataError(
+            raise Unwritable(
                 f"{self.folder}: cannot be written ({error.strerror or error}); choose another output"
             ) from error
         return self
@@ -195,7 +215,7 @@ class DatasetWriter:
             self._file.write(to_json(list(items), indent=None))
             self._file.flush()
         except OSError as error:
-            raise DataError(f"{self._file.name}: cannot be written ({error.strerror}); free some space") from error
+            raise Unwritable(f"{self._file.name}: cannot be written ({error.strerror}); free some space") from error
         self._keep(items)
 
     def _check_new(self, id: str) -> None:
@@ -247,9 +267,7 @@ class DatasetWriter:
 
     def _remove(self) -> None:
         """Leave nothing behind of a data set without items."""
-        for kind in (PICTURES, MASKS):
-            shutil.rmtree(self.folder / kind, ignore_errors=True)
-        (self.folder / PARTIAL).unlink(missing_ok=True)
+        clear(self.folder)
         if not any(self.folder.iterdir()):
             self.folder.rmdir()
 

@@ -14,7 +14,7 @@ import pytest
 from edge3vt.core.digest import sha256_file
 from edge3vt.core.errors import ConfigError, DataError
 from edge3vt.data.dataset import MANIFEST, PARTIAL, Item, read_dataset
-from edge3vt.data.writer import DatasetWriter, write_item
+from edge3vt.data.writer import DatasetWriter, Unwritable, clear, write_item
 
 CLASSES = ("background", "nerve", "vessel")
 PICTURE = np.arange(48, dtype=np.uint8).reshape(6, 8)
@@ -186,6 +186,21 @@ def test_nothing_is_left_of_an_empty_set(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_clearing_removes_a_data_set_and_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "pictures").mkdir()
+    clear(tmp_path)
+    assert (tmp_path / "pictures").exists()  # it was no data set
+    (tmp_path / "pictures").rmdir()
+    stopped(tmp_path, "a")
+    clear(tmp_path)
+    assert not list(tmp_path.iterdir())
+    with writer(tmp_path) as new:
+        add(new, "a")
+    (tmp_path / "notes.txt").write_text("mine")
+    clear(tmp_path)
+    assert names(tmp_path) == ["notes.txt"]
+
+
 def test_an_item_stands_once(tmp_path: Path) -> None:
     with writer(tmp_path) as new:
         add(new, "a")
@@ -213,7 +228,7 @@ def test_what_does_not_fit_is_not_written(tmp_path: Path, picture: np.ndarray, m
 
 def test_an_output_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(DataError, match="cannot be written"), writer(tmp_path / "file" / "set"):
+    with pytest.raises(Unwritable, match="cannot be written"), writer(tmp_path / "file" / "set"):
         pass
-    with pytest.raises(DataError, match=r"a\.png: cannot be written"):
+    with pytest.raises(Unwritable, match=r"a\.png: cannot be written"):
         write_item(tmp_path / "file", CLASSES, "a", PICTURE, None, patient="p", source="s")

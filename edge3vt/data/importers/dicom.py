@@ -18,7 +18,7 @@ from edge3vt.picture.dicom import DicomClip, open_dicom
 
 SUFFIXES = (".dcm", ".dicom")
 MODALITIES = ("US", "OT", "")  # ultrasound, secondary captures (other), and files that do not say
-MAX_CLIP_BYTES = 256 << 20  # of luma, which the parent holds at once; our own choice: 340 pictures of 1024x768
+MAX_CLIP_BYTES = 256 << 20  # of luma, should a caller hold all of it; our own choice: 340 pictures of 1024x768
 DUAL_SHARE = 0.25  # a second region of this share of the largest is a second picture, no inset; our own choice
 
 
@@ -29,7 +29,7 @@ def find(root: Path) -> list[Path]:
     if not root.is_dir():
         raise DataError(f"{root}: is not there; check the path")
     walked = chain.from_iterable((Path(folder, name) for name in names) for folder, _, names in os.walk(root))
-    found = sorted(path for path in walked if path.name[0] != "." and path.name != "DICOMDIR" and _is_dicom(path))
+    found = sorted(path for path in walked if path.name[0] != "." and path.name != "DICOMDIR" and is_dicom(path))
     if not found:
         raise DataError(f"{root}: holds no DICOM files; check the path, or name the format that it holds")
     return found
@@ -78,7 +78,8 @@ def _beside(largest: Region, other: Region) -> bool:
     return area >= DUAL_SHARE * largest.width * largest.height and 2 * overlap < area
 
 
-def _is_dicom(path: Path) -> bool:
+def is_dicom(path: Path) -> bool:
+    """Whether a file is one by its name or its first bytes."""
     if not path.is_file():  # a pipe, or a link to nothing
         return False
     if path.suffix.lower() in SUFFIXES:

@@ -1,0 +1,124 @@
+"""``edge3vt data``: a user's own pictures, in a folder with one manifest."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from edge3vt.cli.output import Json, Overwrite, finish, note, progress
+from edge3vt.core.documents import read_toml
+from edge3vt.core.errors import ConfigError
+from edge3vt.core.frame import Region
+from edge3vt.core.machine import usable_cores
+from edge3vt.data.dataset import MANIFEST, PARTIAL
+from edge3vt.data.importers.kind import kind_of
+from edge3vt.data.importers.labels import LabelMap
+from edge3vt.data.imports import Imported, import_set
+from edge3vt.data.intake import Request
+from edge3vt.data.pseudonym import key_path, patient_key
+
+SHOWN = 50  # refused files named one by one; --json names all
+
+app = typer.Typer(no_args_is_help=True, help="Data sets: import, audit, split, show and export them.")
+
+
+@app.command("import")
+def import_(
+    source: Annotated[Path, typer.Argument(help="A folder, or one DICOM, video or LabelMe file.")],
+    out: Annotated[Path, typer.Argument(help="The data set's folder.")],
+    format: Annotated[
+        Literal["auto", "pictures", "labelme", "nnunet", "dicom", "video"], typer.Option(help="What SOURCE holds.")
+    ] = "auto",
+    classes: Annotated[
+        Path | None, typer.Option(metavar="MAP.toml", help="The class map; pictures with masks need one.")
+    ] = None,
+    patient_from: Annotated[
+        str | None,
+        typer.Option(
+            metavar="file|folder|pattern:REGEX",
+            help="What pictures of one patient share, where no header names the patient.",
+        ),
+    ] = None,
+    region: Annotated[
+        str | None,
+        typer.Option(metavar="X0,Y0,X1,Y1", help="Where the ultrasound picture is in files that do not tell."),
+    ] = None,
+    keep_outside: Annotated[
+        bool, typer.Option("--keep-outside", help="Do not blank what lies outside the region, such as text.")
+    ] = False,
+    every: Annotated[int, typer.Option(metavar="N", help="Of a cine or video, take each N-th picture.")] = 1,
+    key: Annotated[
+        Path | None,
+        typer.Option(
+            "--patient-key", help="The key file behind the patients' names, OUT.patient-key by default: keep it."
+        ),
+    ] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes that read; one a core by default.")] = None,
+    overwrite: Overwrite = False,
+    json: Json = False,
+) -> int:
+    """Make a data set of a folder. A run that was stopped goes on when repeated; exit code 1 where a file is refused.
+
+    Example: edge3vt data import clinic/ sets/clinic --patient-from folder
+    """
+    if (out / MANIFEST).exists() and not overwrite:
+        raise ConfigError(f"{out}: holds a data set; choose another name or add --overwrite")
+    if workers is not None and workers < 1:
+        raise ConfigError(f"--workers {workers}: expected 1 or more")
+    labels = read_toml(LabelMap, classes) if classes else None
+    request = Request(
+        source,
+        kind_of(source, labels) if format == "auto" else format,
+        labels,
+        patient_from=patient_from,
+        region=_region(region),
+        keep_outside=keep_outside,
+        every=every,
+    )
+    path = key or key_path(out)
+    made = not path.exists()
+    try:
+        with progress(f"importing {request.format}") as told:
+            result = import_set(
+                request,
+                out,
+                patient_key(path),
+                workers=workers or usable_cores(),
+                overwrite=overwrite,
+                told=told,
+            )
+    finally:
+        if made and not (out / MANIFEST).exists() and not (out / PARTIAL).exists():
+            path.unlink(missing_ok=True)
+    for line in result.refused[:SHOWN]:
+        note(f"refused: {line}")
+    if len(result.refused) > SHOWN:
+        note(f"refused: {len(result.refused) - SHOWN} more; --json names all")
+    document = {"out": str(out), "format": request.format, "patient_key": str(path), **asdict(result)}
+    return finish("data import", not result.refused, document, _lines(result, request, out, path), json=json)
+
+
+def _region(text: str | None) -> Region | None:
+    if text is None:
+        return None
+    parts = text.split(",")
+    if len(parts) != 4 or not all(part.strip().isascii() and part.strip().isdigit() for part in parts):
+        raise ConfigError(f"--region '{text}': expected four whole numbers, X0,Y0,X1,Y1")
+    return Region(*(int(part) for part in parts))
+
+
+def _lines(result: Imported, request: Request, out: Path, key: Path) -> list[str]:
+    counts = [f"{result.items} pictures", f"{result.labelled} labelled", f"{result.patients} patients"]
+    counts += [f"{result.cines} cines"] * (result.cines > 0)
+    files = [f"{result.files} read" if not result.resumed else f"{result.files}, {result.resumed} of them before"]
+    files += [f"{result.doubles} the same as another"] * (result.doubles > 0)
+    files += [f"{len(result.refused)} refused"] * (len(result.refused) > 0)
+    lines = [f"{out}: {', '.join(counts)}", f"files ({request.format}): {', '.join(files)}"]
+    if set(result.splits) != {"none"}:
+        lines.append("splits: " + ", ".join(f"{name} {count}" for name, count in result.splits.items()))
+    if result.labelled:
+        lines.append("classes: " + ", ".join(f"{name} in {count}" for name, count in result.classes.items()))
+    return [*lines, f"keep {key}: with it the same patient gets the same name again, in another import too"]

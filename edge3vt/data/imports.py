@@ -1,0 +1,153 @@
+"""The import: a user's folder becomes a data set. Every file is read in a child process; the parent keeps the books."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from edge3vt.core.anatomy import CLASS_NAMES
+from edge3vt.core.digest import sha256_bytes
+from edge3vt.core.errors import DataError
+from edge3vt.data.decoder import decode_all
+from edge3vt.data.importers.labels import LabelMap
+from edge3vt.data.intake import Request, Task, task_of, written
+from edge3vt.data.writer import DatasetWriter, Unwritable, clear
+
+Told = Callable[[int, int], None]  # files done, of how many
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What came of an import. files = resumed + doubles + refused + those read now.
+
+    doubles: the same as a file before them. classes: items that hold each. refused: one line each, why.
+    """
+
+    files: int
+    items: int
+    labelled: int
+    patients: int
+    cines: int
+    resumed: int
+    doubles: int
+    splits: dict[str, int]
+    classes: dict[str, int]
+    refused: tuple[str, ...] = ()
+
+
+def import_set(
+    request: Request, out: Path, key: bytes, *, workers: int, overwrite: bool = False, told: Told | None = None
+) -> Imported:
+    """Make the data set ``out``, or go on with it; what is refused does not keep the rest from it.
+
+    key: of the patients' pseudonyms. Raises DataError or ConfigError, also where nothing at all could be imported.
+    """
+    classes, jobs = _plan(request, workers)
+    if overwrite:
+        clear(out)
+    refused: list[str] = []
+    count: Counter[str] = Counter()
+    with DatasetWriter(out, out.name, classes, resume=True, request=_asked(request, key)) as writer:
+
+        def tell() -> None:
+            if told is not None:
+                told(count["done"] + count["resumed"] + count["doubles"] + len(refused), len(jobs))
+
+        def tasks() -> Iterator[Task]:
+            seen: set[str] = set()
+            for job in jobs:
+                try:
+                    task = task_of(job, request, out, classes, key)
+                except DataError as error:
+                    refused.append(str(error))
+                    continue
+                what = "doubles" if task.id in seen else "resumed" if writer.has(task.id) else None
+                seen.add(task.id)
+                if what is None:
+                    yield task
+                else:
+                    count[what] += 1
+
+        with closing(decode_all(written, tasks(), workers)) as answers:
+            for _, answer in answers:
+                if isinstance(answer, DataError):
+                    refused.append(str(answer))
+                elif isinstance(answer[-1], str):
+                    raise Unwritable(answer[-1])
+                else:
+                    writer.take(answer)
+                    count["done"] += 1
+                tell()
+        tell()
+        if not len(writer):
+            raise DataError(_nothing(request.source, refused))
+        items = writer.items
+    return Imported(
+        files=len(jobs),
+        items=len(items),
+        labelled=sum(item.mask_sha256 is not None for item in items),
+        patients=len({item.patient for item in items}),
+        cines=len({item.cine for item in items} - {None}),
+        resumed=count["resumed"],
+        doubles=count["doubles"],
+        splits=dict(sorted(Counter(item.split or "none" for item in items).items())),
+        classes={name: sum(name in item.classes for item in items) for name in classes[1:]},
+        refused=tuple(sorted(refused)),
+    )
+
+
+def _plan(request: Request, workers: int) -> tuple[tuple[str, ...], list[Any]]:
+    """The classes of the set, and the jobs."""
+    importer = import_module(f"edge3vt.data.importers.{request.format}")
+    source, labels = request.source, request.labels
+    match request.format:
+        case "pictures":
+            assert labels is not None, "the request refuses pictures without a class map"
+            return labels.classes, importer.find(source, labels)
+        case "nnunet":
+            return importer.classes_of(source, labels), importer.find(source, labels)
+        case "labelme":
+            if labels is None:
+                labels = _labels_in(importer.find(source), importer.names, source, workers)
+            return labels.classes, importer.find(source, labels)
+        case "dicom" | "video":
+            return labels.classes if labels else CLASS_NAMES, importer.find(source)
+
+
+def _labels_in(jobs: list[Any], names: Callable[[Any], list[str]], source: Path, workers: int) -> LabelMap:
+    """The labels that a first pass finds, sorted; documents that cannot be read are refused by the second."""
+    found: set[str] = set()
+    with closing(decode_all(names, jobs, workers)) as answers:
+        for _, answer in answers:
+            found.update(() if isinstance(answer, DataError) else answer)
+    if not found - {"background"}:
+        raise DataError(f"{source}: no shape has a label; draw some, or name the classes with --classes MAP.toml")
+    return LabelMap(1, ("background", *sorted(found - {"background"})))
+
+
+def _asked(request: Request, key: bytes) -> dict[str, str]:
+    """What a run that goes on must have in common with the one before; hashes where a name may tell of a patient."""
+    return {
+        "source": _short(str(request.source.resolve())),
+        "format": request.format,
+        "labels": _short(repr(request.labels)),
+        "patient from": (request.patient_from or "").partition(":")[0] + _short(request.patient_from or ""),
+        "patient key": _short(key.hex()),
+        "region": str(request.region),
+        "outside": "kept" if request.keep_outside else "blanked",
+        "every": str(request.every),
+    }
+
+
+def _short(text: str) -> str:
+    return sha256_bytes(text.encode("utf-8", "surrogateescape"))[:8]
+
+
+def _nothing(source: Path, refused: list[str]) -> str:
+    more = f" (and {len(refused) - 1} more)" if len(refused) > 1 else ""
+    return f"{source}: nothing could be imported; the first of them: {refused[0]}{more}" if refused else str(source)
