@@ -34,6 +34,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, get_args
 
 import cv2
 import numpy as np
@@ -44,13 +45,15 @@ from edge3vt.core.documents import write_json
 from edge3vt.core.errors import ConfigError, DataError, Edge3vtError
 from edge3vt.core.frame import Pixels
 from edge3vt.phantom.cine import Scene
+from edge3vt.phantom.scanner import Site
 from edge3vt.picture.images import pictures_in, read_image, write_image
 from edge3vt.picture.text import paste, rendered
 
 TARGET = 1.5
 SHOWN = 12
 HEARTS = ("3VV", "4CH", "LVOT")
-KINDS = ("view", "four_chambers", "outflow")  # what those three screens show
+Plane = Literal["view", "four_chambers", "outflow"]
+KINDS: tuple[Plane, ...] = get_args(Plane)  # what those three screens show
 Statistics = dict[str, NDArray[np.float64]]
 Field = NDArray[np.float32]
 
@@ -153,7 +156,7 @@ def real_screens(folder: Path, names: Sequence[str] = HEARTS) -> list[Screen]:
     return [screen(f"real {name}", read_image(found[name])) for name in names]
 
 
-def phantom_screens(count: int, seed: int, width: int, height: int, site: str = "A") -> list[Screen]:
+def phantom_screens(count: int, seed: int, width: int, height: int, site: Site = "A") -> list[Screen]:
     """``count`` phantoms from ``seed`` on, in turn the view and the planes beside it."""
     made = []
     for i in range(count):
@@ -162,10 +165,10 @@ def phantom_screens(count: int, seed: int, width: int, height: int, site: str = 
     return made
 
 
-def _scene(seed: int, width: int, height: int, kind: str, site: str) -> Scene:
+def _scene(seed: int, width: int, height: int, kind: Plane, site: Site) -> Scene:
     if kind == "view":
-        return Scene(seed, width, height, kind="view")
-    return Scene(seed, width, height, kind="other")
+        return Scene(seed, width, height, site=site)
+    return Scene(seed, width, height, kind="other", other=kind, site=site)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -43,9 +43,11 @@ def screen(name: str, pixels: Pixels) -> Screen:
     side = luma.shape[1] // 30  # where scanners put the grey bar
     for edge in (np.s_[:, :side], np.s_[:, -side:]):
         bare[edge][drawn[edge]] = 0
-    marks = np.zeros(luma.shape, bool)
+    panels = cv2.morphologyEx(_u8(drawn), cv2.MORPH_OPEN, np.ones((21, 13), np.uint8))  # menus beside the sector
+    marks = _grown(np.asarray(panels) > 0)
+    bare[marks] = 0
     if pixels.ndim == 3:  # coloured marks and letters; a tinted grey map stays far below
-        marks = _grown(np.ptp(pixels, axis=2) > 60)
+        marks |= _grown(np.ptp(pixels, axis=2) > 60)
         bare[marks] = 0
     solid = cv2.blur(cv2.morphologyEx(bare, cv2.MORPH_OPEN, _disk(5)), (9, 9))  # without strokes of letters
     lit = cv2.morphologyEx(_u8(np.asarray(solid) > 4), cv2.MORPH_OPEN, _disk(21))

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge3vt.core.anatomy import CLASS_NAMES
 from edge3vt.core.frame import Pixels, Region
 from edge3vt.core.segmentation import Mask
-from edge3vt.phantom.acoustics import Beam, draw_beam, draw_shading, echo_picture
-from edge3vt.phantom.anatomy import Anatomy, draw_anatomy
-from edge3vt.phantom.motion import Motion, Pose, draw_motion
-from edge3vt.phantom.scanner import DEPTHS, LINES, Scanner, draw_scanner
-from edge3vt.phantom.tissue import CELL_MM, CELLS, HALF_MM, OTHER_VIEWS, TissueMap, draw_other, draw_view
+from edge3vt.phantom.acoustics import Echoes, System, draw_beam, draw_gain
+from edge3vt.phantom.anatomy import Anatomy, Variant, draw_anatomy, thorax_mm
+from edge3vt.phantom.body import Plane, draw_view
+from edge3vt.phantom.canvas import CELL_MM, CELLS, HALF_MM
+from edge3vt.phantom.mother import draw_layers
+from edge3vt.phantom.motion import PULSATION, Motion, Pose, draw_motion
+from edge3vt.phantom.planes import ARM_CLASSES, OTHER_SHARES, OTHER_VIEWS, OtherView, draw_arm, draw_other
+from edge3vt.phantom.scanner import DEPTHS, LINES, Probe, Scanner, Setup, Site, draw_setup
+from edge3vt.phantom.site_b import draw_aperture
+from edge3vt.phantom.texture import BANK, Field, Scatterers, complex_noise, scatterers
 
+Kind = Literal["view", "sweep", "other", "arm"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 BEAT_STEPS = 8
-GRAIN = 1024  # cells of the scatterer field
-GRAIN_MM = 0.2
+GRAIN_MM = 0.2  # of a cell of the scatterer field
+LOST_CONTACT_DB = -80.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,34 +37,122 @@ class Picture:
     pixels: Pixels
     mask: Mask
     holds_view: bool
+    region: Region
+    mm_per_px: float
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What is true of a scene: enough to choose by, and to label it. diameters_mm: by class name, vessels at rest."""
+
+    seed: int
+    kind: Kind
+    site: Site
+    probe: Probe
+    view: str  # "three_vessel_trachea", "arm", or one of OTHER_VIEWS; a sweep's is the view it passes
+    weeks: float
+    variant: str
+    mirrored: bool
+    angle_deg: float
+    heart_rate_bpm: float
+    diameters_mm: dict[str, float]
 
 
 class Scene:
     """One fetus on one scanner, moving: pictures at any time, the same for the same seed on one machine.
 
-    kind "view" holds the view throughout, "sweep" loses it at both ends, "other" never holds it.
+    kind "view" holds the view throughout; "sweep" comes from the four chambers, passes the view and goes away;
+    "other" never holds it; "arm" shows vessels and a nerve as a linear probe does, with ``classes`` of its own.
+    by_hand: gain and depth are changed on the way, and ``Picture.mm_per_px`` with it. What is not given is drawn.
     """
 
-    def __init__(self, seed: int, width: int, height: int, *, kind: str = "view", duration_s: float = 2.0) -> None:
-        if kind not in ("view", "sweep", "other"):
-            raise ValueError(f"scene kind {kind!r}; expected view, sweep or other")
+    def __init__(
+        self,
+        seed: int,
+        width: int,
+        height: int,
+        *,
+        kind: Kind = "view",
+        site: Site = "A",
+        probe: Probe | None = None,
+        weeks: float | None = None,
+        variant: Variant | None = None,
+        other: OtherView | None = None,
+        duration_s: float = 2.0,
+        by_hand: bool = False,
+    ) -> None:
+        if kind not in KINDS:
+            raise ValueError(f"scene kind {kind!r}; expected {', '.join(KINDS)}")
         self._rng = np.random.default_rng([seed, 0x3F7])
-        self.kind, self.duration_s = kind, duration_s
-        self.anatomy: Anatomy = draw_anatomy(self._rng)
-        self._view = draw_view(self.anatomy, self._rng) if kind != "other" else None
-        self._other = draw_other(self._rng.choice(np.array(OTHER_VIEWS)), self._rng) if kind != "view" else None
-        self._beats: dict[int, TissueMap] = {}
-        self._grain = _complex_noise(self._rng, (GRAIN, GRAIN))
-        self.rescan(width, height)
+        self._seed, self.kind, self.site, self.duration_s = seed, kind, site, duration_s
+        self._probe: Probe | None = "linear" if kind == "arm" else probe
+        self._by_hand = by_hand
+        self.anatomy: Anatomy = draw_anatomy(self._rng, weeks, variant)
+        self.classes = ARM_CLASSES if kind == "arm" else CLASS_NAMES
+        drawn = OTHER_VIEWS[int(self._rng.choice(len(OTHER_VIEWS), p=OTHER_SHARES))]
+        self._view: Callable[[float], Plane] | None = None
+        self._before: Plane | None = None
+        self._after: Plane | None = None
+        self._away: OtherView = (other or drawn) if kind == "other" else drawn
+        age = self.anatomy.gestational_weeks
+        if kind == "arm":
+            self._before = draw_arm(self._rng)
+        elif kind == "other":
+            self._before = draw_other(self._away, self._rng, age)
+        else:
+            self._view = draw_view(self.anatomy, self._rng)
+            if kind == "sweep":
+                self._before = draw_other("four_chambers", self._rng, age)
+                self._after = draw_other(self._away if self._away != "frozen" else "tissue", self._rng, age)
+        self._beats: dict[int, Plane] = {}
+        self._scan = 0
+        self._draw_scan(width, height)
 
     def rescan(self, width: int, height: int) -> None:
         """The same fetus on another scanner, from another side: draws scanner, beam and motion anew."""
-        self.scanner: Scanner = draw_scanner(self._rng, width, height)
-        size_mm = (self.region.width * self.mm_per_px, self.region.height * self.mm_per_px)
-        centre = (float(self._rng.uniform(-0.14, 0.14) * size_mm[0]), float(self._rng.uniform(0.42, 0.58) * size_mm[1]))
-        self.motion: Motion = draw_motion(self._rng, centre, self.duration_s, sweep=self.kind == "sweep")
-        self.beam: Beam = draw_beam(self._rng, self.scanner.depth_step_mm * DEPTHS)
-        self._shading = draw_shading(self._rng, DEPTHS, LINES)
+        self._scan += 1
+        self._draw_scan(width, height)
+
+    def _draw_scan(self, width: int, height: int) -> None:
+        rng = self._rng
+        self._grain_at = rng.integers(0, BANK, 2)
+        self.setup: Setup = draw_setup(rng, width, height, site=self.site, probe=self._probe)
+        if self.kind == "arm":
+            width_mm = float(rng.uniform(28, 50))
+        else:
+            width_mm = float(np.clip(thorax_mm(self.anatomy.gestational_weeks) * rng.uniform(0.9, 1.7), 48, 120))
+        self._scanners: dict[float, Scanner] = {}
+        self._width_mm = width_mm
+        self.scanner: Scanner = self._scanner(1.0)
+        centre, angle = self._placed(rng)
+        self.motion: Motion = draw_motion(
+            rng, centre, self.duration_s, sweep=self.kind == "sweep", by_hand=self._by_hand, angle=angle
+        )
+        deepest = float(self.scanner.depth_mm[-1])
+        fine = 0.45 if self.kind == "arm" else 1.0
+        self.system: System = draw_beam(rng, deepest, fine) if self.site == "A" else draw_aperture(rng, fine)
+        self._gain = draw_gain(rng)
+        beside = np.hypot(*(self.scanner.sample_mm - np.array(centre, dtype=np.float32)[:, None, None]))
+        depth_mm = float(self.scanner.depth_mm[int(beside.argmin()) // LINES])
+        body_mm = 0.55 * thorax_mm(self.anatomy.gestational_weeks)
+        self._layers = draw_layers(rng, 1.5 if self.kind == "arm" else depth_mm - body_mm)
+
+    def _placed(self, rng: np.random.Generator) -> tuple[tuple[float, float], float | None]:
+        """Where the middle of the plane lies, in mm of the picture, and its angle where that is not free."""
+        wide, tall = self.region.width * self.mm_per_px, self.region.height * self.mm_per_px
+        if self.kind == "arm":  # the skin lies under the probe
+            return (float(rng.uniform(-4, 4)), 18.0), float(np.pi + rng.normal(0, 0.06))
+        reach = 0.5 * thorax_mm(self.anatomy.gestational_weeks) * 0.55
+        for _ in range(12):  # the vessels, within ``reach`` of the middle, have to be in the picture
+            centre = float(rng.uniform(-0.22, 0.22) * wide), float(rng.uniform(0.32, 0.68) * tall)
+            turn = np.linspace(0, 2 * np.pi, 12)
+            columns = ((centre[0] + reach * np.cos(turn) + wide / 2) / self.mm_per_px).astype(int)
+            rows = ((centre[1] + reach * np.sin(turn)) / self.mm_per_px).astype(int)
+            height, width = self.scanner.imaged.shape
+            inside = (columns >= 0) & (columns < width) & (rows >= 0) & (rows < height)
+            if inside.all() and self.scanner.imaged[rows, columns].all():
+                return centre, None
+        return (0.0, 0.52 * tall), None
 
     @property
     def region(self) -> Region:
@@ -62,69 +160,129 @@ class Scene:
 
     @property
     def mm_per_px(self) -> float:
+        """At the scene's start."""
         return self.scanner.mm_per_px
+
+    @property
+    def record(self) -> Record:
+        """What is true of the scene as it is scanned now."""
+        holds = self._view is not None
+        sizes = self.anatomy.diameter_mm if holds else {}
+        return Record(
+            seed=self._seed,
+            kind=self.kind,
+            site=self.site,
+            probe=self.setup.probe,
+            view="three_vessel_trachea" if holds else "arm" if self.kind == "arm" else self._away,
+            weeks=round(self.anatomy.gestational_weeks, 2),
+            variant=self.anatomy.variant if holds else "none",
+            mirrored=self.motion.mirrored,
+            angle_deg=round(float(np.degrees(self.motion.angle)) % 360, 1),
+            heart_rate_bpm=round(60 * self.motion.beat_hz, 1),
+            diameters_mm={CLASS_NAMES[s]: round(d, 3) for s, d in sizes.items()},
+        )
 
     def at(self, seconds: float) -> Picture:
         """Picture and truth at ``seconds``."""
-        return Picture(self.pixels(seconds), self.truth(seconds), self.holds_view(seconds))
+        scanner = self._scanner(self.motion.controls(seconds)[1])
+        return Picture(
+            self.pixels(seconds), self.truth(seconds), self.holds_view(seconds), scanner.region, scanner.mm_per_px
+        )
 
     def pixels(self, seconds: float) -> Pixels:
-        """(H, W) uint8 screen at ``seconds`` from the scene's start; its noise follows the order of the calls."""
+        """(H, W) uint8 screen at ``seconds`` from the scene's start."""
+        if self._frozen:
+            seconds = 0.0
         pose = self.motion.at(seconds)
-        presence = self._presence(pose)
-        x, y = _to_anatomy(self.scanner.sample_mm[0], self.scanner.sample_mm[1], pose)
+        gain_db, depth = self.motion.controls(seconds)
+        scanner = self._scanner(depth)
+        if self.kind == "other" and self._away == "black":
+            return scanner.picture(np.zeros((DEPTHS, LINES), np.float32))
+        x, y = _to_anatomy(scanner.sample_mm[0], scanner.sample_mm[1], pose)
         cells = _cells(x, y)
-        amplitude, absorption = np.zeros(cells.shape, np.float32), np.zeros(cells.shape, np.float32)
-        for tissue, share in ((self._tissue(pose), presence), (self._other, 1 - presence)):
-            if tissue is not None and share > 0:
-                amplitude += np.float32(share) * tissue.amplitude.ravel()[cells]
-                absorption += np.float32(share) * tissue.absorption.ravel()[cells]
-        grain = self._grain.ravel()[
-            (np.round(y / GRAIN_MM).astype(np.int32) % GRAIN) * GRAIN + np.round(x / GRAIN_MM).astype(np.int32) % GRAIN
-        ]
-        noise = _complex_noise(self._rng, (DEPTHS, LINES))
-        step, spacing = self.scanner.depth_step_mm, self.scanner.line_spacing_mm
-        polar = echo_picture(amplitude, absorption, grain, noise, self.beam, self._shading, step, spacing)
-        return self.scanner.picture(polar)
+        sums = [np.zeros(cells.shape, np.float32) for _ in range(3)]
+        for (tissue, _), share in self._planes(pose):
+            for total, field in zip(sums, (tissue.amplitude, tissue.level, tissue.absorption), strict=True):
+                total += field.ravel()[cells] if share == 1 else np.float32(share) * field.ravel()[cells]
+        amplitude, level, absorption = sums
+        self._layers.cover(amplitude, level, absorption, scanner)
+        rng = np.random.default_rng([self._seed, 0x401, self._scan, round(seconds * 1e6)])
+        gain = self._gain + np.float32(gain_db)
+        if self.kind == "other" and self._away == "air":
+            gain = gain + np.float32(LOST_CONTACT_DB)
+            self._layers.ring(amplitude, scanner)
+        noise = complex_noise(rng, (DEPTHS, LINES))
+        echoes = Echoes(amplitude, level, absorption, self._scatterers(x, y), noise, gain)
+        return scanner.picture(self.system.picture(echoes, scanner))
 
     def holds_view(self, seconds: float) -> bool:
         """Whether the picture at ``seconds`` is the view."""
-        return self._presence(self.motion.at(seconds)) > 0.5
-
-    def _presence(self, pose: Pose) -> float:
-        return 0.0 if self._view is None else pose.presence if self._other is not None else 1.0
-
-    def _tissue(self, pose: Pose) -> TissueMap | None:
-        if self._view is None:
-            return None
-        beat = round((pose.dilation - 1) / 0.05 * BEAT_STEPS / 2)
-        if beat not in self._beats:
-            self._beats[beat] = self._view(1 + 0.05 * beat / (BEAT_STEPS / 2))
-        return self._beats[beat]
+        return self._view is not None and self.motion.at(seconds).presence > 0.5
 
     def truth(self, seconds: float) -> Mask:
         """(H, W) class indices at ``seconds``, the same however often and in whatever order it is asked for."""
-        truth = np.zeros((self.scanner.height, self.scanner.width), dtype=np.uint8)
-        pose = self.motion.at(seconds)
-        tissue = self._tissue(pose)
-        if tissue is None or not self.holds_view(seconds):
+        truth = np.zeros((self.setup.height, self.setup.width), dtype=np.uint8)
+        plane = self._labelled(seconds)
+        if plane is None:
             return truth
-        across, depth = self.scanner.pixel_mm
-        x, y = _to_anatomy(across[None, :], depth[:, None], pose)
-        r = self.region
-        truth[r.y0 : r.y1, r.x0 : r.x1] = np.where(self.scanner.imaged, tissue.labels.ravel()[_cells(x, y)], 0)
+        scanner, x, y = self._pixel_plane(seconds)
+        r = scanner.region
+        truth[r.y0 : r.y1, r.x0 : r.x1] = np.where(scanner.imaged, plane[1].mask(x, y), 0)
         return truth
 
+    def field(self, seconds: float) -> dict[int, Field]:
+        """Class index -> (h, w) signed distance in mm of the region's pixels to its outline, < 0 inside.
 
-def still(seed: int, size: int, *, kind: str = "view") -> Picture:
-    """One square picture of ``size`` px, the region alone, at a random moment."""
-    scene = Scene(seed, size, size, kind=kind)
-    return scene.at(float(np.random.default_rng([seed, 0x571]).uniform(0, 2)))
+        Known up to 1.5 mm beyond the outline, and not cut by the sector's edge; empty where the truth is.
+        """
+        plane = self._labelled(seconds)
+        if plane is None:
+            return {}
+        _, x, y = self._pixel_plane(seconds)
+        return {label: plane[1].distance(label, x, y) for label in plane[1].labels}
+
+    @property
+    def _frozen(self) -> bool:
+        return self.kind == "other" and self._away == "frozen"
+
+    def _labelled(self, seconds: float) -> Plane | None:
+        if self.kind == "arm":
+            return self._before
+        return self._beat(self.motion.at(seconds)) if self.holds_view(seconds) else None
+
+    def _pixel_plane(self, seconds: float) -> tuple[Scanner, Field, Field]:
+        scanner = self._scanner(self.motion.controls(seconds)[1])
+        across, depth = scanner.pixel_mm
+        return scanner, *_to_anatomy(across[None, :], depth[:, None], self.motion.at(seconds))
+
+    def _planes(self, pose: Pose) -> list[tuple[Plane, float]]:
+        if self._view is None:
+            assert self._before is not None
+            return [(self._before, 1.0)]
+        shares = [(self._before, pose.before), (self._after, pose.after)]
+        planes = [(plane, share) for plane, share in shares if plane is not None and share > 0]
+        return [*planes, (self._beat(pose), pose.presence)] if pose.presence > 0 else planes
+
+    def _beat(self, pose: Pose) -> Plane:
+        assert self._view is not None
+        beat = round((pose.dilation - 1) / PULSATION * BEAT_STEPS / 2)
+        if beat not in self._beats:
+            self._beats[beat] = self._view(1 + PULSATION * beat / (BEAT_STEPS / 2))
+        return self._beats[beat]
+
+    def _scanner(self, depth: float) -> Scanner:
+        if depth not in self._scanners:
+            self._scanners[depth] = self.setup.scanner(self._width_mm * depth)
+        return self._scanners[depth]
+
+    def _scatterers(self, x: Field, y: Field) -> Scatterers:
+        row = np.rint(y * np.float32(1 / GRAIN_MM)).astype(np.int32) + np.int32(self._grain_at[0])
+        column = np.rint(x * np.float32(1 / GRAIN_MM)).astype(np.int32) + np.int32(self._grain_at[1])
+        grain: Scatterers = scatterers().ravel()[(row & (BANK - 1)) * BANK + (column & (BANK - 1))]
+        return grain
 
 
-def _to_anatomy(
-    across: NDArray[np.float32], depth: NDArray[np.float32], pose: Pose
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _to_anatomy(across: Field, depth: Field, pose: Pose) -> tuple[Field, Field]:
     """Millimetres of the picture to millimetres of the anatomy; arrays broadcast."""
     dx, dy = across - np.float32(pose.centre_mm[0]), depth - np.float32(pose.centre_mm[1])
     if pose.mirrored:
@@ -133,17 +291,10 @@ def _to_anatomy(
     return c * dx + s * dy, c * dy - s * dx
 
 
-def _cells(x: NDArray[np.float32], y: NDArray[np.float32]) -> NDArray[np.int32]:
+def _cells(x: Field, y: Field) -> NDArray[np.int32]:
     """Flat indices into a tissue map; points beyond it take its edge."""
     scale, half = np.float32(1 / CELL_MM), np.float32(HALF_MM)
     column = np.clip((x + half) * scale, 0, CELLS - 1).astype(np.int32)
     row = np.clip((half - y) * scale, 0, CELLS - 1).astype(np.int32)
     cells: NDArray[np.int32] = row * np.int32(CELLS) + column
     return cells
-
-
-def _complex_noise(rng: np.random.Generator, shape: tuple[int, int]) -> NDArray[np.complex64]:
-    """Circular complex Gaussian noise of unit power."""
-    pair = rng.standard_normal((*shape, 2), dtype=np.float32) * np.float32(np.sqrt(0.5))
-    noise: NDArray[np.complex64] = pair.view(np.complex64)[..., 0]
-    return noise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
 from rich.console import Console
 from rich.progress import track
 
@@ -16,10 +17,11 @@ from edge3vt.picture.clip import Picture
 from edge3vt.stream.sources.pace import Replay
 
 MAX_BYTES = 4 << 30
+WEEKS = (24.0, 36.0)
 
 
 class PhantomClip:
-    """``scenes`` fetuses one after the other, each swept into the view and out of it, ``loops`` times over.
+    """``scenes`` fetuses of WEEKS one after the other, each swept into the view and out of it, ``loops`` times over.
 
     Rendering takes about 25 ms a frame of 1024x768 and one byte a pixel. Raises ConfigError for more than MAX_BYTES.
     """
@@ -48,7 +50,10 @@ class PhantomClip:
         self._per_scene = -(-count // scenes)
         self._distinct, self.frames = count, count * loops
         duration_s = self._per_scene / rate_hz
-        self._scenes = [Scene(seed + i, width, height, kind="sweep", duration_s=duration_s) for i in range(scenes)]
+        self._scenes = [
+            Scene(seed + i, width, height, kind="sweep", weeks=_weeks(seed + i), duration_s=duration_s)
+            for i in range(scenes)
+        ]
         indices = track(range(count), "rendering the phantom", console=Console(stderr=True), transient=True)
         self._pixels: list[Pixels] = [self._scene(i).pixels(self._seconds(i)) for i in indices]
 
@@ -77,6 +82,10 @@ class PhantomClip:
 
     def _seconds(self, distinct: int) -> float:
         return distinct % self._per_scene / self.rate_hz
+
+
+def _weeks(seed: int) -> float:
+    return float(np.random.default_rng([seed, 0x3EE]).uniform(*WEEKS))
 
 
 class PhantomSource(Replay):
