@@ -166,14 +166,15 @@ class Setup:
     def _box(self, width_mm: float, height_mm: float) -> tuple[float, float, float]:
         """Half angle, depth of the region's top below the face's middle, and how far its middle lies aside."""
         middle = height_mm / 2 if self.zoom_mm is None else max(self.zoom_mm, height_mm / 2 + 3)
-        half, arm = self.half_angle, self.curvature_mm + middle
-        if not self.aperture_mm:
-            wanted = float(np.arcsin(min(COVERED * width_mm / 2 / arm, 0.9)))
-            half = max(half, min(wanted, float(_WIDEST[self.probe])))
+        half, arm, wanted_mm = self.half_angle, self.curvature_mm + middle, COVERED * width_mm / 2
+        if self.aperture_mm:
+            wanted = float(np.arctan((wanted_mm - self.aperture_mm / 2) / middle))
+        else:
+            wanted = float(np.arctan(wanted_mm / arm))
+        half = max(half, min(wanted, float(_WIDEST[self.probe])))
         if self.zoom_mm is None:
             return half, -self.rise * self.curvature_mm * (1 - float(np.cos(half))), 0.0
-        reach = arm * float(np.sin(half)) if not self.aperture_mm else self.aperture_mm / 2
-        return half, middle - height_mm / 2, self.aside * max(reach - COVERED * width_mm / 2, 0.0)
+        return half, middle - height_mm / 2, self.aside * max(arm * float(np.tan(half)) - wanted_mm, 0.0)
 
     def _extent(self, x: Field, z: Field, half: float) -> tuple[float, float, float, float]:
         """First and last depth in mm, first and last beam from -1 to 1, that the region needs."""

@@ -85,15 +85,22 @@ def test_a_zoomed_sector_is_bounded_by_its_box() -> None:
 
 def test_a_flat_probe_gives_a_rectangle_or_a_trapezoid() -> None:
     flat = replace(setup(3, "linear"), half_angle=0.0, aperture_mm=40.0, reach=1.2)
-    imaged = flat.scanner(80.0).imaged
+    imaged = flat.scanner(50.0).imaged
     assert (imaged == imaged[0]).all()
-    assert imaged[0].mean() == pytest.approx(0.5, abs=0.01)
+    assert imaged[0].mean() == pytest.approx(0.8, abs=0.01)
     steered = replace(flat, half_angle=float(np.radians(15))).scanner(80.0)
     wide = steered.imaged.sum(axis=1) * steered.mm_per_px
     assert wide[0] == pytest.approx(40, abs=1)
     row = 100
     expected = 40 + 2 * steered.pixel_mm[1][row] * np.tan(np.radians(15))
     assert wide[row] == pytest.approx(expected, abs=2 * steered.mm_per_px)
+
+
+@pytest.mark.parametrize("probe", PROBES)
+def test_a_narrow_sector_is_opened_where_the_region_would_be_mostly_black(probe: Probe) -> None:
+    narrow = replace(setup(3, probe, zoomed=False), half_angle=float(np.radians(2)))
+    scanner = narrow.scanner(70.0)
+    assert scanner.imaged[scanner.region.height // 2].mean() == pytest.approx(COVERED, abs=0.03)
 
 
 def test_another_depth_is_the_same_machine() -> None:
