@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from edge3vt.cli import dataset
 from edge3vt.cli.output import Json, Overwrite, finish, note, progress
 from edge3vt.core.documents import read_toml
 from edge3vt.core.errors import ConfigError
@@ -99,6 +100,12 @@ def import_(
         note(f"refused: {len(result.refused) - SHOWN} more; --json names all")
     document = {"out": str(out), "format": request.format, "patient_key": str(path), **asdict(result)}
     return finish("data import", not result.refused, document, _lines(result, request, out, path), json=json)
+
+
+app.command("audit")(dataset.audit)
+app.command("split")(dataset.split)
+app.command("show")(dataset.show)
+app.command("export")(dataset.export)
 
 
 def _region(text: str | None) -> Region | None:

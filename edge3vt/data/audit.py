@@ -111,9 +111,9 @@ def audit(
     *,
     accept: Sequence[str] = (),
     workers: int | None = None,
-    watch: Callable[[int], None] = lambda _: None,
+    told: Callable[[int, int], None] = lambda done, total: None,
 ) -> Audit:
-    """Look at every item. accept: rules whose breach is a warning here. watch is told how many items are done.
+    """Look at every item. accept: rules whose breach is a warning here. told is called with (done, total).
 
     Raises ConfigError for an unknown rule, BackendMissingError where no child process starts.
     """
@@ -136,7 +136,7 @@ def audit(
             pixels[item.split] += look.pixels
             if look.print is not None:
                 prints.append((item, look.print))
-        watch(done)
+        told(done, len(dataset.items))
     tallies = tuple(_tally(dataset, split, levels[split], pixels[split]) for split in splits)
     findings += [*_patients(dataset), *_near_duplicates(prints), *_splits(dataset, tallies), *_strays(dataset)]
     total = np.sum(list(levels.values()), axis=0)

@@ -40,12 +40,12 @@ def here(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_sound_set_passes_without_a_finding(sound: Dataset) -> None:
-    seen: list[int] = []
-    result = audit(sound, workers=2, watch=seen.append)
+    seen: list[tuple[int, int]] = []
+    result = audit(sound, workers=2, told=lambda *done: seen.append(done))
     assert [finding.line for finding in result.findings] == []
     assert result.passed
     assert (result.items, result.patients) == (18, 9)
-    assert seen == list(range(1, 19))
+    assert seen == [(done, 18) for done in range(1, 19)]
     for tally in result.tallies:
         assert (tally.items, tally.patients, tally.labelled) == (6, 3, 6)
         assert tally.class_items == {"vessel": 6, "nerve": 6}

@@ -1,10 +1,10 @@
 """LabelMe: a picture and a JSON document of polygons for each item, which give the mask back pixel for pixel.
 
-https://github.com/wkentaro/labelme, versions 5 and 6. Each piece of a structure is one polygon and covers no pixel of another,
-so that their order does not matter. Its outline runs a quarter of a pixel inside the pixels it encloses: a pixel is
-inside both where its centre decides, as on import, and where LabelMe itself draws, which cuts corners down to whole
-pixels and draws the outline too. LabelMe's polygons have no holes: the outline goes in along a row of the piece's own
-pixels, around the hole, and back the same way.
+https://github.com/wkentaro/labelme, versions 5 and 6. Each piece of a structure is one polygon and covers no pixel of
+another, so that their order does not matter. Its outline runs a quarter of a pixel inside the pixels it encloses: a
+pixel is inside both where its centre decides, as on import, and where LabelMe itself draws, which cuts corners down to
+whole pixels and draws the outline too. LabelMe's polygons have no holes: the outline goes in along a row of the piece's
+own pixels, around the hole, and back the same way.
 
 An item without a mask has no document, as LabelMe has it. Splits are not told.
 """
