@@ -21,6 +21,7 @@ from edge3vt.phantom.canvas import (
     TissueMap,
     beyond,
     blob,
+    draw_blur_mm,
     draw_texture,
     ellipse,
     shrunk,
@@ -62,7 +63,7 @@ def draw_view(anatomy: Anatomy, rng: np.random.Generator) -> Callable[[float], P
     blood, wall = BLOOD_DB + rng.uniform(-6, 12), rng.uniform(-12, 1)
     trachea_db, trachea_wall = BLOOD_DB + rng.uniform(-2, 10), rng.uniform(1, 8)
     thick, trachea_thick = rng.uniform(0.35, 0.6), rng.uniform(0.6, 1.0)
-    texture = draw_texture(rng)
+    texture, blur_mm = draw_texture(rng), draw_blur_mm(rng)
     size = anatomy.diameter_mm
     courses = {
         Structure.PULMONARY_ARTERY: anatomy.pulmonary_artery,
@@ -98,7 +99,7 @@ def draw_view(anatomy: Anatomy, rng: np.random.Generator) -> Callable[[float], P
                 (Structure.SPINE, ellipse(anatomy.spine, anatomy.spine_mm, reach=REACH_MM)),
             ]
         )
-        return canvas.finish(texture), truth
+        return canvas.finish(texture, blur_mm), truth
 
     return at
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from edge3vt.phantom.texture import Field, smooth, uneven
 
@@ -98,19 +99,28 @@ class Canvas:
         cells += np.clip(rows, 0, CELLS - 1).astype(np.int32) * np.int32(CELLS)
         self.level, self.absorption = self.level.ravel()[cells], self.absorption.ravel()[cells]
 
-    def finish(self, texture: Field | None = None) -> TissueMap:
-        """The map; texture: (CELLS, CELLS) dB on all that is solid, drawn anew where not given."""
-        if texture is None:
-            texture = draw_texture(self.rng)
+    def finish(self, texture: Field, blur_mm: float) -> TissueMap:
+        """The map. texture: (CELLS, CELLS) dB on all that is solid.
+
+        blur_mm: how far what lies before and behind the plane spreads in it (standard deviation): a slice is
+        millimetres thick, and cuts most outlines at a slant.
+        """
         db = self.level + np.where(self.level > -22, texture, 0)
         amplitude: Field = np.exp(db * np.float32(np.log(10) / 20))
-        return TissueMap(amplitude, self.level, self.absorption)
+        sigma = blur_mm / CELL_MM
+        amplitude, level = (ndimage.gaussian_filter(f, sigma, truncate=3.0) for f in (amplitude, self.level))
+        return TissueMap(amplitude, level, self.absorption)
 
 
 def draw_texture(rng: np.random.Generator) -> Field:
     """Unevenness of solid tissue in dB."""
     spread = (float(rng.uniform(0.5, 2.8)), float(rng.uniform(1.0, 4.5)), float(rng.uniform(1.5, 5.5)))
     return uneven(rng, CELLS, spread)
+
+
+def draw_blur_mm(rng: np.random.Generator) -> float:
+    """A slice's blur; our own choice."""
+    return float(rng.uniform(0.1, 0.55))
 
 
 def ellipse(at: tuple[float, float], half_mm: tuple[float, float], angle: float = 0.0, *, reach: float = 1.0) -> Shape:

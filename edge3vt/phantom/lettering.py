@@ -57,11 +57,22 @@ class Pen:
             x += font.getlength(part) + gap
 
     def lines(
-        self, x: float, y: float, rows: list[str], size: float, level: int, *, pitch: float = 1.25, **how: object
+        self,
+        x: float,
+        y: float,
+        rows: list[str],
+        size: float,
+        level: int,
+        *,
+        pitch: float = 1.25,
+        anchor: Anchor = "la",
+        bold: bool = False,
+        spaced: float = 0.0,
     ) -> None:
         """Rows of text below each other, ``pitch`` sizes apart."""
         for i, words in enumerate(rows):
-            self.text(x, y + i * pitch * size * self.unit, words, size, level, **how)  # type: ignore[arg-type]
+            below = i * pitch * size * self.unit
+            self.text(x, y + below, words, size, level, anchor=anchor, bold=bold, spaced=spaced)
 
     def box(self, at: Box, level: int | None, edge: int | None = None) -> None:
         """A filled or framed rectangle."""

@@ -18,6 +18,8 @@ from edge3vt.phantom.canvas import (
     TISSUE_DB_PER_MM,
     Canvas,
     blob,
+    draw_blur_mm,
+    draw_texture,
     ellipse,
     shrunk,
     tube,
@@ -53,7 +55,7 @@ def draw_other(view: OtherView, rng: np.random.Generator, weeks: float) -> Plane
             _tissue(canvas)
         case "air" | "black":
             canvas.level[:] = -90
-    return canvas.finish(), Truth()
+    return canvas.finish(draw_texture(rng), draw_blur_mm(rng)), Truth()
 
 
 def _heart(canvas: Canvas, half: Point, *, outflow: bool) -> None:
@@ -216,4 +218,4 @@ def draw_arm(rng: np.random.Generator) -> Plane:
     for _ in range(round(size * 4)):
         spot = centre + rng.normal(0, size * 0.4, 2) * [1, 0.6]
         canvas.fill(ellipse((float(spot[0]), float(spot[1])), (0.45, 0.4)), rng.uniform(-16, -9))
-    return canvas.finish(), Truth([*shapes, (NERVE, nerve)])
+    return canvas.finish(draw_texture(rng), draw_blur_mm(rng)), Truth([*shapes, (NERVE, nerve)])
