@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import shutil
 import signal
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Literal
 
@@ -92,10 +94,19 @@ def write_cases(cases: Sequence[Case], writer: DatasetWriter) -> Iterator[Case]:
             writer.take(write_case(case)[1])
             yield case
         return
-    with multiprocessing.get_context("spawn").Pool(workers, _ignore_interrupts) as pool:
-        for case, items in pool.imap_unordered(write_case, missing):
-            writer.take(items)
-            yield case
+    with ProcessPoolExecutor(workers, get_context("spawn"), _ignore_interrupts) as pool:
+        try:
+            for future in as_completed([pool.submit(write_case, case) for case in missing]):
+                case, items = future.result()
+                writer.take(items)
+                yield case
+        except BrokenProcessPool as error:
+            where = missing[0].folder
+            raise DataError(
+                f"{where}: a worker was ended, perhaps for want of memory; repeat the command, it goes on"
+            ) from error
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def write_case(case: Case) -> tuple[Case, list[Item]]:

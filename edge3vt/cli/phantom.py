@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from edge3vt.cli.output import Json, Overwrite, finish
-from edge3vt.core.errors import ConfigError
+from edge3vt.core.errors import ConfigError, DataError
 from edge3vt.data.dataset import MANIFEST, MASKS, PARTIAL, PICTURES, Item
 from edge3vt.data.writer import DatasetWriter
 
@@ -164,7 +164,10 @@ def _clear(out: Path, names: Iterable[str]) -> None:
         raise ConfigError(f"{out}: also holds {others[0]}, which is of no data set; name a new folder")
     for name in names:
         path = out / name
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
+        try:
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+        except OSError as error:
+            raise DataError(f"{path}: cannot be removed ({error.strerror}); choose another folder") from error

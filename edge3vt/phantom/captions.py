@@ -72,7 +72,7 @@ class Captions:
         """The first rows of a plain column of settings."""
         rows = [self.preset, self.harmonic, f"Pwr {self.power} %", f"Gn {self.gain:3d}", f"C{self.contrast} / M7"]
         rows += [f"P{self.persistence} / E{self.steps[1]}", f"DR {50 + self.contrast}", f"Map {self.steps[0]}", "2D"]
-        return rows[: count - 1] if count < len(rows) else rows
+        return rows[:count]
 
     def pairs(self, count: int) -> list[tuple[str, str]]:
         """Settings as names and values."""

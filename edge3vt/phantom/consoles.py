@@ -34,7 +34,7 @@ def banner(desk: Desk) -> None:
     pen.text(r.x1 - 12 * u, mid + 5 * u, words.clock, 17, 232, anchor="ra", bold=True)
     open_region(desk)
     x = r.x1 - 2 * u
-    pen.lines(x, r.y0 + 2 * u, words.settings(7), 14, 172, pitch=1.14, anchor="ra", bold=True, spaced=0.06)
+    pen.lines(x, r.y0 + 2 * u, words.settings(6), 14, 172, pitch=1.14, anchor="ra", bold=True, spaced=0.06)
     pen.text(x, r.y0 + 98 * u, f"SR {words.steps[0]} / CR {words.steps[1]}", 14, 118, anchor="ra", bold=True)
     pen.shade((r.x0, r.y0 + 28 * u, r.x0 + 12 * u, r.y0 + 228 * u), 240, 8)
     for cm, y in desk.marks():
@@ -144,7 +144,7 @@ def panel(desk: Desk) -> None:
         190,
     )
     pen.lines(
-        r.x1 - 8 * u, r.y0 + 8 * u, [f"MI {words.mi}", f"TIs {words.ti}", *words.settings(5)], 14, 175, anchor="ra"
+        r.x1 - 8 * u, r.y0 + 8 * u, [f"MI {words.mi}", f"TIs {words.ti}", *words.settings(4)], 14, 175, anchor="ra"
     )
     scale(desk, r.x1 + 4 * u, 1, 40, short=6, long=11, every=1 if desk.shown.mm_per_px < 0.14 else 2, numbers=12)
     pen.shade((r.x0 + 8 * u, r.y0 + 74 * u, r.x0 + 20 * u, r.y0 + 210 * u), 235, 12)

@@ -271,10 +271,3 @@ def draw_setup(
         reach=float(reach),
         layout=layout,
     )
-
-
-def draw_scanner(
-    rng: np.random.Generator, width: int, height: int, region_mm: tuple[float, float] = (60.0, 100.0)
-) -> Scanner:
-    """A machine whose region is ``region_mm`` (smallest, largest) wide."""
-    return draw_setup(rng, width, height).scanner(float(rng.uniform(*region_mm)))

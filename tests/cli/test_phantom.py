@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from edge3vt.cli import cases
-from edge3vt.cli.cases import Case, Plan, write_case
+from edge3vt.cli.cases import Case, write_case
 from edge3vt.cli.main import main
 from edge3vt.core.anatomy import CLASS_NAMES
 from edge3vt.data.dataset import Dataset, read_dataset
@@ -257,11 +257,3 @@ def test_bad_input_is_one_line_and_writes_nothing(
 def test_a_set_cannot_be_merged_into_a_part_of_itself(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     code, _, err = called(capsys, tmp_path / "set", "--merge", tmp_path / "set", "--overwrite")
     assert (code, "one of the parts" in err) == (2, True)
-
-
-def test_a_case_depends_on_its_seed_and_plan_alone(tmp_path: Path) -> None:
-    plan = Plan(width=128, height=112)
-    first = [write_case(Case(tmp_path / "a", seed, plan))[1] for seed in (7, 8)]
-    second = [write_case(Case(tmp_path / "b", seed, plan))[1] for seed in (8, 7)]
-    assert first == second[::-1]
-    assert files(tmp_path / "a") == files(tmp_path / "b")

@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from edge3vt.phantom.captions import draw_captions
 from edge3vt.phantom.furniture import LAYOUTS, draw_layout, layout
 from edge3vt.phantom.scanner import DEPTHS, LINES, Scanner, Setup, draw_setup
 
@@ -89,12 +88,6 @@ def test_measurements_lie_over_some_pictures_and_not_over_others() -> None:
         h, w = scanner.imaged.shape
         crossed += bool(scanner.furniture[inside(scanner)][h // 4 : 3 * h // 4, w // 4 : 3 * w // 4].any())
     assert 4 <= crossed <= 24
-
-
-def test_captions_tell_the_depth_and_nothing_else_changes_with_it() -> None:
-    near, far = (draw_captions(np.random.default_rng(3), bottom_mm) for bottom_mm in (80.0, 124.0))
-    assert (near.depth, far.depth) == ("8.0cm", "12.4cm")
-    assert replace(near, depth="") == replace(far, depth="")
 
 
 def test_an_unknown_layout_is_refused() -> None:

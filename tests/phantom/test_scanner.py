@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from edge3vt.core.frame import Region
-from edge3vt.phantom.scanner import COVERED, DEPTHS, LINES, Probe, Scanner, Setup, draw_scanner, draw_setup
+from edge3vt.phantom.scanner import COVERED, DEPTHS, LINES, Probe, Scanner, Setup, draw_setup
 
 PROBES: tuple[Probe, ...] = ("convex", "sector", "linear")
 
@@ -152,8 +152,3 @@ def test_every_width_in_use_shows_enough(probe: Probe) -> None:
             assert scanner.imaged.mean() > 0.2
             assert scanner.depth_step_mm > 0
             assert np.isfinite(scanner.sample_mm).all()
-
-
-def test_draw_scanner_keeps_to_the_widths_asked_for() -> None:
-    scanner = draw_scanner(np.random.default_rng(0), 320, 240, (50.0, 60.0))
-    assert 50 <= scanner.mm_per_px * 320 <= 60
