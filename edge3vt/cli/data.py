@@ -34,7 +34,8 @@ def import_(
         Literal["auto", "pictures", "labelme", "nnunet", "dicom", "video"], typer.Option(help="What SOURCE holds.")
     ] = "auto",
     classes: Annotated[
-        Path | None, typer.Option(metavar="MAP.toml", help="The class map; pictures with masks need one.")
+        Path | None,
+        typer.Option(metavar="MAP.toml", help="The class map, SOURCE/classes.toml by default; pictures need one."),
     ] = None,
     patient_from: Annotated[
         str | None,
@@ -69,6 +70,8 @@ def import_(
         raise ConfigError(f"{out}: holds a data set; choose another name or add --overwrite")
     if workers is not None and workers < 1:
         raise ConfigError(f"--workers {workers}: expected 1 or more")
+    if classes is None and (source / "classes.toml").is_file():  # an export of ours
+        classes = source / "classes.toml"
     labels = read_toml(LabelMap, classes) if classes else None
     request = Request(
         source,

@@ -51,6 +51,7 @@ def import_set(
     if overwrite:
         clear(out)
     refused: list[str] = []
+    seen: set[str] = set()
     count: Counter[str] = Counter()
     with DatasetWriter(out, out.name, classes, resume=True, request=_asked(request, key)) as writer:
 
@@ -59,7 +60,6 @@ def import_set(
                 told(count["done"] + count["resumed"] + count["doubles"] + len(refused), len(jobs))
 
         def tasks() -> Iterator[Task]:
-            seen: set[str] = set()
             for job in jobs:
                 try:
                     task = task_of(job, request, out, classes, key)
@@ -84,6 +84,7 @@ def import_set(
                     count["done"] += 1
                 tell()
         tell()
+        writer.keep(seen)
         if not len(writer):
             raise DataError(_nothing(request.source, refused))
         items = writer.items

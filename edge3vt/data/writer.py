@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from io import TextIOWrapper
 from pathlib import Path
@@ -217,6 +217,10 @@ class DatasetWriter:
         except OSError as error:
             raise Unwritable(f"{self._file.name}: cannot be written ({error.strerror}); free some space") from error
         self._keep(items)
+
+    def keep(self, ids: Container[str]) -> None:
+        """Leave out the items and cines that are not of these ids: their source has changed since the run before."""
+        self._items = {id: item for id, item in self._items.items() if (item.cine or id) in ids}
 
     def _check_new(self, id: str) -> None:
         if id in self._items:
