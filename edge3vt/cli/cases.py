@@ -19,7 +19,7 @@ from edge3vt.core.anatomy import CLASS_NAMES
 from edge3vt.core.digest import sha256_file
 from edge3vt.core.documents import to_json
 from edge3vt.core.errors import DataError
-from edge3vt.core.frame import Region
+from edge3vt.core.frame import Pixels, Region
 from edge3vt.core.machine import usable_cores
 from edge3vt.data.dataset import MANIFEST, PARTIAL, Item, read_dataset
 from edge3vt.data.writer import DatasetWriter, write_item
@@ -42,7 +42,7 @@ class Plan:
     """What every case of a set has in common. views: share of the cases that show the view.
 
     seconds, rate_hz: of each case's cine; 0 seconds: ``pictures`` single ones, each from another side. annotators: how
-    many people draw the masks, 0 for exact ones.
+    many people draw the masks, 0 for exact ones. keep_outside: leave the scanner's screen around the region.
     """
 
     width: int
@@ -57,6 +57,7 @@ class Plan:
     rate_hz: float = 15.0
     labelled: bool = True
     annotators: int = 0
+    keep_outside: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +173,7 @@ def _write(
         case.folder,
         scene.classes,
         id,
-        picture.pixels,
+        picture.pixels if case.plan.keep_outside else _blanked(picture.pixels, picture.region),
         mask,
         patient=f"phantom-{case.name}",
         source=SOURCE,
@@ -181,6 +182,12 @@ def _write(
         frame=frame,
         facts=facts,
     )
+
+
+def _blanked(pixels: Pixels, r: Region) -> Pixels:
+    inside = np.zeros_like(pixels)
+    inside[r.y0 : r.y1, r.x0 : r.x1] = pixels[r.y0 : r.y1, r.x0 : r.x1]
+    return inside
 
 
 def _facts(scene: Scene, seconds: float, region: Region, holds_view: bool) -> dict[str, float | str]:

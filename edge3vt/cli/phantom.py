@@ -33,7 +33,7 @@ def phantom(
     probe: Annotated[Literal["convex", "sector", "linear"] | None, typer.Option(help="One kind of probe only.")] = None,
     size: Annotated[str, typer.Option(help="Screen, WIDTHxHEIGHT px; below 500 without furniture.")] = "512x512",
     weeks: Annotated[str | None, typer.Option(help="Gestational age, from-to, as in 18-24.")] = None,
-    views: Annotated[float, typer.Option(help="Share of the cases that show the view.", min=0, max=1)] = 0.7,
+    views: Annotated[float, typer.Option(help="Share of the cases that show the view.")] = 0.7,
     arm: Annotated[bool, typer.Option("--arm", help="Vessels and nerves of the arm instead of fetuses.")] = False,
     pictures: Annotated[int, typer.Option(help="Pictures a case, each from another side.", min=1, max=10)] = 1,
     cines: Annotated[float, typer.Option(help="A cine of so many seconds a case instead.", min=0)] = 0.0,
@@ -43,6 +43,9 @@ def phantom(
         int,
         typer.Option("--annotator", help="So many simulated people draw the masks; exact ones go to truth/.", min=0),
     ] = 0,
+    keep_outside: Annotated[
+        bool, typer.Option("--keep-outside", help="Do not blank the scanner's screen around the region.")
+    ] = False,
     shard: Annotated[str, typer.Option(help="I/N: the I-th of N parts, as one job of an array.")] = "1/1",
     parts: Annotated[
         list[Path] | None, typer.Option("--merge", help="Put this part into OUT, and the others so named.")
@@ -74,11 +77,25 @@ def phantom(
         raise ConfigError(
             f"cines of {cines:g} s at {rate:g} Hz, expected one picture to {MOST_SECONDS:g} s, at most {MOST_HZ:g} Hz"
         )
+    if not 0 <= views <= 1:
+        raise ConfigError(f"--views {views:g}: expected a share from 0 to 1")
     if unlabelled and annotators:
         raise ConfigError("--unlabelled leaves an annotator nothing to draw; leave one of the two out")
     width, height = _size(size)
     plan = Plan(
-        width, height, site, probe, _weeks(weeks), views, arm, pictures, cines, rate, not unlabelled, annotators
+        width=width,
+        height=height,
+        site=site,
+        probe=probe,
+        weeks=_weeks(weeks),
+        views=views,
+        arm=arm,
+        pictures=pictures,
+        seconds=cines,
+        rate_hz=rate,
+        labelled=not unlabelled,
+        annotators=annotators,
+        keep_outside=keep_outside,
     )
     part, count = _shard(shard)
     jobs = [Case(out, seed + i, plan) for i in range(cases) if i % count == part - 1]

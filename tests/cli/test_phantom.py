@@ -193,6 +193,24 @@ def test_an_annotator_draws_the_masks_and_the_exact_ones_are_kept(
 
 
 @pytest.mark.usefixtures("one_core")
+def test_the_screen_around_the_region_is_blanked_unless_it_is_to_be_kept(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    options = ("--cases", 2, "--size", "520x500")
+    blanked, kept = (
+        made(capsys, tmp_path / name, *options, *more) for name, more in (("a", ()), ("b", ("--keep-outside",)))
+    )
+    for item in blanked.items:
+        x0, y0, x1, y1 = (int(part) for part in str(item.facts["region"]).split(","))
+        a, b = blanked.picture(item), kept.picture(item)
+        np.testing.assert_array_equal(a[y0:y1, x0:x1], b[y0:y1, x0:x1])
+        for picture, lit in ((a, False), (b, True)):
+            around = picture.copy()
+            around[y0:y1, x0:x1] = 0
+            assert around.any() == lit
+
+
+@pytest.mark.usefixtures("one_core")
 def test_the_options_choose_site_probe_and_arm(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     sector = made(capsys, tmp_path / "sector", "--cases", 2, "--site", "B", "--probe", "sector", "--views", 0)
     assert {(i.facts["site"], i.facts["probe"], i.facts["view"]) for i in sector.items} == {("B", "sector", "no")}
@@ -235,7 +253,9 @@ def test_an_existing_set_is_kept_unless_it_may_be_overwritten(
         (("--cases", 2, "--shard", "3/3"), "empty"),
         (("--cases", 2, "--cines", 1, "--rate", 0), "at 0 Hz"),
         (("--cases", 2, "--cines", 1000), "1000 s"),
-        (("--cases", 2, "--views", 2), "views"),
+        (("--cases", 2, "--views", 2), "--views 2"),
+        (("--cases", 2, "--views", "nan"), "--views nan"),
+        (("--cases", 2, "--cines", "nan"), "--cines"),
         (("--cases", 2, "--site", "C"), "site"),
         (("--cases", 2, "--arm", "--probe", "convex"), "linear"),
         (("--cases", 2, "--unlabelled", "--annotator", 1), "annotator"),
