@@ -17,11 +17,15 @@ from pydicom.pixels import pixel_array
 from pydicom.pixels.processing import apply_color_lut, apply_modality_lut, apply_voi_lut
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, UltrasoundMultiFrameImageStorage
 
+from edge3vt.core.digest import sha256_file
 from edge3vt.core.errors import BackendMissingError, DataError, Edge3vtError
 from edge3vt.core.frame import Frame, Region
+from edge3vt.data.dataset import Item, read_dataset
 from edge3vt.data.decoder import Decoder
 from edge3vt.data.importers import dicom
 from edge3vt.data.importers.dicom import find, read
+from edge3vt.data.imports import import_set
+from edge3vt.data.intake import Request
 from edge3vt.picture import dicom as clips
 from edge3vt.picture.dicom import open_dicom
 
@@ -181,6 +185,41 @@ def test_the_ultrasound_of_pydicom_is_imported() -> None:
     assert "pip install python-gdcm" in reasons["JPGLosslessP14SV1_1s_1f_8b.dcm"]
     assert "pip install python-gdcm" in reasons["JPGExtended.dcm"]  # Pillow takes the syntax, but not 12 bits
     assert "no pixels" in reasons["rtplan.dcm"]
+
+
+def test_an_import_of_all_files_of_pydicom_is_right_or_refused(tmp_path: Path) -> None:
+    """Every file ends as items that pydicom agrees with, as the same as another, or in the list of what was refused."""
+    source = tmp_path / "source"
+    source.mkdir()
+    links = {source / f"{n:03} {path.name}": path for n, path in enumerate(FILES)}
+    for link, path in links.items():
+        link.symlink_to(path)
+    request = Request(source, "dicom", patient_from="file", keep_outside=True)
+    result = import_set(request, tmp_path / "set", bytes(32), workers=2)
+    found = find(source)
+    assert result.files == len(found)
+    passed_over = [links[link].suffix for link in links.keys() - set(found)]
+    assert not {".dcm", ".dicom"} & set(passed_over)
+
+    by_source: dict[str, list[Item]] = {}
+    dataset = read_dataset(tmp_path / "set")
+    for item in dataset.items:
+        by_source.setdefault(item.source, []).append(item)
+    reasons = {link: text for link in found for text in result.refused if text.startswith(f"{link}: ")}
+    assert len(reasons) == len(result.refused)
+    assert len(reasons) + result.doubles + len(by_source) == len(found)
+    compared = 0
+    for link in found:
+        items = by_source.get(f"sha256:{sha256_file(link)}", [])
+        assert bool(items) != (link in reasons)
+        if items:
+            theirs = pydicom_luma(links[link])
+            assert len(items) == len(theirs)
+            for item, expected in zip(sorted(items, key=lambda item: item.frame or 0), theirs, strict=True):
+                assert np.abs(dataset.picture(item) - expected).max() <= 1
+                compared += 1
+    assert compared >= 200
+    assert len(by_source) >= 55
 
 
 def test_a_palette_picture_of_two_regions() -> None:
