@@ -21,6 +21,7 @@ from edge3vt.data.imports import Imported, import_set
 from edge3vt.data.intake import Request
 from edge3vt.data.pseudonym import key_path, patient_key
 
+MOST_WORKERS = 10  # by default: a reader of pictures takes about 85 MiB, so that all fit into 1 GiB
 SHOWN = 50  # refused files named one by one; --json names all
 
 app = typer.Typer(no_args_is_help=True, help="Data sets: import, audit, split, show and export them.")
@@ -58,7 +59,7 @@ def import_(
             "--patient-key", help="The key file behind the patients' names, OUT.patient-key by default: keep it."
         ),
     ] = None,
-    workers: Annotated[int | None, typer.Option(help="Processes that read; one a core by default.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes that read; one a core by default, 10 at most.")] = None,
     overwrite: Overwrite = False,
     json: Json = False,
 ) -> int:
@@ -90,7 +91,7 @@ def import_(
                 request,
                 out,
                 patient_key(path),
-                workers=workers or usable_cores(),
+                workers=workers or min(usable_cores(), MOST_WORKERS),
                 overwrite=overwrite,
                 told=told,
             )
