@@ -18,6 +18,7 @@ from edge3vt.data.contact import COLUMNS, sheet, spread
 from edge3vt.data.dataset import Dataset, read_dataset, write_items
 from edge3vt.data.exporters import labelme, nnunet, pictures
 from edge3vt.data.page import page
+from edge3vt.data.rules import RULES
 from edge3vt.data.split import SHARES, SPLITS, split_items
 from edge3vt.picture.images import write_image
 
@@ -164,6 +165,7 @@ def _audit_lines(folder: Path, result: Audit, out: Path | None) -> Iterator[str]
             yield finding.line
         if len(findings) > SHOWN:
             yield f"{findings[0].severity} {rule}: {len(findings) - SHOWN} more; --json has them all"
+        yield f"  what to do: {RULES[rule].remedy}"
     errors = sum(finding.severity == "error" for finding in result.findings)
     warnings = len(result.findings) - errors
     yield f"{folder}: {'passed' if result.passed else 'FAILED'}, {errors} errors, {warnings} warnings" + (

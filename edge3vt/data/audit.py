@@ -9,7 +9,6 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,36 +20,9 @@ from edge3vt.data.dataset import MASKS, PICTURES, Dataset, Item
 from edge3vt.data.decoder import decode_all
 from edge3vt.data.inspection import Job, Look, inspect, percentile
 from edge3vt.data.likeness import Pair, Print, near_pairs
+from edge3vt.data.rules import FEW, NARROW, RULES, Severity
 from edge3vt.data.split import SPLITS
 
-Severity = Literal["error", "warning"]
-RULES: dict[str, tuple[Severity, str]] = {
-    "no-patient": ("error", "every item tells whom it shows"),
-    "patient-leak": ("error", "no patient is in two splits"),
-    "near-duplicate-leak": ("error", "no picture has a near-duplicate in another split"),
-    "file-missing": ("error", "every file of the manifest is there"),
-    "file-changed": ("error", "every file has the SHA-256 of the manifest"),
-    "file-unreadable": ("error", "every file is a grey picture"),
-    "size-mismatch": ("error", "picture, mask and manifest have one size"),
-    "unknown-label": ("error", "masks hold known classes only"),
-    "classes-wrong": ("error", "masks hold the classes that the manifest says"),
-    "one-class-mask": ("error", "no mask is all of one class"),
-    "blank-picture": ("error", "no picture is of one level"),
-    "outside-lit": ("error", "pictures are black outside their region"),
-    "text-like": ("warning", "no picture holds marks like text on level ground"),
-    "duplicate": ("warning", "pictures of a split are near-duplicates within one cine only"),
-    "empty-mask": ("warning", "masks hold a structure"),
-    "flat-picture": ("warning", "grey levels of a picture span 24 or more"),
-    "saturated-picture": ("warning", "at most 5 % of a picture are saturated"),
-    "narrow-levels": ("warning", "grey levels of the set span 64 or more"),
-    "class-absent": ("warning", "every class is in every split that has masks"),
-    "few-patients": ("warning", "every split has 3 patients or more"),
-    "split-empty": ("warning", "train, validation and test have items"),
-    "unsplit": ("warning", "every item has a split"),
-    "stray-file": ("warning", "every file of the folder is in the manifest"),
-}
-FEW = 3  # patients; as NARROW our own choice
-NARROW = 64  # grey levels between the 1st and 99th percentile
 MOST_PAIRS = 20_000
 Found = tuple[str, tuple[str, ...], str]  # rule, items, text
 
@@ -152,7 +124,7 @@ def audit(
         patients=len({item.patient for item in dataset.items if item.patient}),
         tallies=tallies,
         findings=tuple(
-            Finding(rule, "warning" if rule in accept else RULES[rule][0], items, text)
+            Finding(rule, "warning" if rule in accept else RULES[rule].severity, items, text)
             for rule, items, text in findings
         ),
         accepted=tuple(accept),
@@ -209,8 +181,7 @@ def _alike(rule: str, prints: Sequence[tuple[Item, Print]], groups: Sequence[obj
 def _splits(dataset: Dataset, tallies: Sequence[Tally]) -> Iterator[Found]:
     unsplit = dataset.of(None)
     if unsplit:
-        remedy = "run edge3vt data split" + (" --keep" if len(unsplit) < len(dataset.items) else "")
-        yield "unsplit", (), f"{len(unsplit)} of {len(dataset.items)} items have no split; {remedy}"
+        yield "unsplit", (), f"{len(unsplit)} of {len(dataset.items)} items have no split"
     present = {tally.split: tally for tally in tallies}
     for split in SPLITS:
         tally = present.get(split)

@@ -16,10 +16,8 @@ from edge3vt.core.segmentation import Mask
 from edge3vt.data.dataset import MASKS, PICTURES, Item
 from edge3vt.data.lettering import words
 from edge3vt.data.likeness import Print, fingerprint
+from edge3vt.data.rules import FLAT, SATURATED
 from edge3vt.picture.images import read_image
-
-FLAT = 24  # grey levels between the 1st and 99th percentile; as SATURATED our own choice
-SATURATED = 0.05  # of the pixels
 
 Trouble = tuple[str, str]  # a rule of the audit, and what was found
 

@@ -54,11 +54,11 @@ def _letters(luma: Pixels) -> list[Region]:
     _, labels, boxes, _ = cv2.connectedComponentsWithStats(strokes)
     found = []
     least, most = HEIGHT_PX
-    for index, (x, y, width, height, area) in enumerate(boxes.tolist()):
-        if not index or not least <= height <= most or width > WIDEST * height or area < least:
-            continue
-        if width > height and area > SOLID * width * height:
-            continue
+    _, _, widths, heights, areas = boxes.T
+    fits = (least <= heights) & (heights <= most) & (widths <= WIDEST * heights) & (areas >= least)
+    fits &= (widths <= heights) | (areas <= SOLID * widths * heights)
+    for index in np.flatnonzero(fits[1:]) + 1:
+        x, y, width, height, _ = boxes[index].tolist()
         around = np.s_[max(y - 2, 0) : y + height + 2, max(x - 2, 0) : x + width + 2]
         own = cv2.dilate(np.asarray(labels[around] > 0, dtype=np.uint8), np.ones((3, 3), np.uint8))
         ground = np.sort(luma[around][np.asarray(own) == 0])

@@ -8,9 +8,10 @@ from html import escape
 
 import cv2
 
-from edge3vt.data.audit import RULES, Audit, Finding, Tally
+from edge3vt.data.audit import Audit, Finding, Tally
 from edge3vt.data.contact import caption, spread, tile_of
 from edge3vt.data.dataset import Dataset, Item
+from edge3vt.data.rules import RULES
 from edge3vt.picture.outline import colour_of
 
 LINES = 40  # of a rule that are shown
@@ -140,10 +141,12 @@ def _rule(rule: str, findings: Sequence[Finding], dataset: Dataset, items: dict[
     more = len(listed) - LINES
     if more > 0:
         listed[LINES:] = [f"<li>and {more:,} more, all of them in the output of --json</li>"]
+    asked = RULES[rule]
+    rest = "<ul>" + "".join(listed) + "</ul>" if listed else ""
     return (
         f'<h3 id="{rule}"><span class="{severity}">{severity}</span> <code>{rule}</code> &times; {len(findings):,}</h3>'
-        f'<p class="quiet">Expected: {escape(RULES[rule][1])}.</p><div class="pairs">{"".join(shown)}</div>'
-        + (f"<ul>{''.join(listed)}</ul>" if listed else "")
+        f'<p class="quiet">Expected: {escape(asked.expected)}. What to do: {escape(asked.remedy)}.</p>'
+        f'<div class="pairs">{"".join(shown)}</div>{rest}'
     )
 
 
@@ -177,9 +180,9 @@ def _key(classes: Sequence[str]) -> str:
 def _rules(audit: Audit) -> str:
     found = audit.by_rule()
     rows = []
-    for rule, (severity, expected) in RULES.items():
+    for rule, asked in RULES.items():
         own = found.get(rule, ())
         state = f'<span class="{own[0].severity}">{_count(len(own), "finding")}</span>' if own else "holds"
-        told = f"{severity}, accepted" if rule in audit.accepted else severity
-        rows.append((f"<code>{rule}</code>", told, escape(expected), state))
+        told = f"{asked.severity}, accepted" if rule in audit.accepted else asked.severity
+        rows.append((f"<code>{rule}</code>", told, escape(asked.expected), state))
     return f'<div class="text">{_table("What was looked for", ("rule", "if broken", "expected", "here"), rows)}</div>'

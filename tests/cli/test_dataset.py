@@ -99,7 +99,8 @@ def test_many_findings_of_a_rule_are_cut_short(
     assert code == 1
     assert sum(line.startswith("error classes-wrong: i") for line in out.splitlines()) == 3
     assert "error classes-wrong: 2 more; --json has them all" in out.splitlines()
-    assert "warning unsplit: 20 of 20 items have no split; run edge3vt data split" in out.splitlines()
+    assert "warning unsplit: 20 of 20 items have no split" in out.splitlines()
+    assert "  what to do: edge3vt data split; --keep leaves those that have one" in out.splitlines()
 
 
 def test_split_by_patient(capsys: pytest.CaptureFixture[str], unsplit: Dataset) -> None:

@@ -14,8 +14,9 @@ from edge3vt.core.digest import sha256_file
 from edge3vt.core.errors import ConfigError, DataError
 from edge3vt.core.frame import Pixels
 from edge3vt.data import audit as module
-from edge3vt.data.audit import RULES, audit
+from edge3vt.data.audit import audit
 from edge3vt.data.dataset import Dataset, read_dataset, write_items
+from edge3vt.data.rules import RULES
 from edge3vt.picture.text import rendered
 from tests.data.cohort import SIDE, changed, make_set, repainted, structures, tissue
 
@@ -179,7 +180,7 @@ FAULTS: dict[str, tuple[Callable[[Dataset], Dataset], str, set[str]]] = {
     "class-absent": (_without_nerve, "no item of test holds nerve", set()),
     "few-patients": (lambda d: _without(d, lambda item: item.patient != "p2"), "test has 2", set()),
     "split-empty": (lambda d: _without(d, lambda item: item.split != "test"), "test has no items", set()),
-    "unsplit": (lambda d: changed(d, "p0-0", split=None), "1 of 18 items have no split; run edge3vt data", set()),
+    "unsplit": (lambda d: changed(d, "p0-0", split=None), "1 of 18 items have no split", set()),
     "stray-file": (_stray, "1 files in pictures belong to no item, as 'name.dcm'", set()),
 }
 
@@ -196,7 +197,7 @@ def test_a_rule_sees_its_fault_and_no_other_does(sound: Dataset, rule: str) -> N
     lines = [finding.line for finding in result.findings if finding.rule == rule]
     assert any(told in line for line in lines), [finding.line for finding in result.findings]
     assert set(result.by_rule()) == {rule} | others
-    assert result.passed == (RULES[rule][0] == "warning" and not others)
+    assert result.passed == (RULES[rule].severity == "warning" and not others)
     assert all("\n" not in line for line in lines)
 
 

@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 
 from edge3vt.data import page as module
-from edge3vt.data.audit import RULES, Audit, Finding, audit
+from edge3vt.data.audit import Audit, Finding, audit
 from edge3vt.data.dataset import Dataset
 from edge3vt.data.page import page
+from edge3vt.data.rules import RULES
 from tests.data.cohort import changed, make_set
 
 VOID = {"meta", "br", "img"}
