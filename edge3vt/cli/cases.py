@@ -33,8 +33,8 @@ CONTOURS, TRUTH = "contours", "truth"
 FOLDERS = (CONTOURS, TRUTH)
 """Beside a data set's own: outlines finer than a pixel, and the exact masks where an annotator drew the others."""
 SOURCE = "edge3vt phantom"
-SWEPT = 0.4
-"""Share of the cines with the view that come to it and leave it again."""
+SWEPT, BY_HAND = 0.4, 0.4
+"""Shares of the cines: of those with the view, that come to it and leave it again; with gain and depth changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +114,7 @@ def write_case(case: Case) -> tuple[Case, list[Item]]:
     """Write the files of one case; depends on its seed and the plan alone."""
     plan, rng = case.plan, np.random.default_rng([case.seed, 0xCA5E])
     shows, swept = rng.uniform() < plan.views, rng.uniform() < SWEPT
+    by_hand = bool(plan.seconds) and float(np.random.default_rng([case.seed, 0x4A2D]).uniform()) < BY_HAND
     weeks = None if plan.weeks is None else float(rng.uniform(*plan.weeks))
     kind: Literal["view", "sweep", "other", "arm"] = "view" if shows else "other"
     if plan.arm:
@@ -129,6 +130,7 @@ def write_case(case: Case) -> tuple[Case, list[Item]]:
         probe=plan.probe,
         weeks=weeks,
         duration_s=plan.seconds or 2.0,
+        by_hand=by_hand,
     )
     person, who = None, 0
     if plan.annotators:
@@ -212,11 +214,9 @@ def _facts(scene: Scene, seconds: float, region: Region, holds_view: bool) -> di
 
 def _outlines(scene: Scene, seconds: float, region: Region) -> dict[str, list[list[list[float]]]]:
     """Class name -> outlines as points of the whole picture, the first pixel's centre at 0.5, 0.5."""
-    corner = np.array([region.x0, region.y0])
+    corner, imaged = np.array([region.x0, region.y0]), scene.scanner_at(seconds).imaged
     return {
-        scene.classes[label]: [
-            np.round(outline + corner, 3).tolist() for outline in outlines(field, scene.scanner.imaged)
-        ]
+        scene.classes[label]: [np.round(outline + corner, 3).tolist() for outline in outlines(field, imaged)]
         for label, field in sorted(apart(scene.field(seconds)).items())
     }
 

@@ -184,7 +184,7 @@ class Scene:
 
     def at(self, seconds: float) -> Picture:
         """Picture and truth at ``seconds``."""
-        scanner = self._scanner(self.motion.controls(seconds)[1])
+        scanner = self.scanner_at(seconds)
         return Picture(
             self.pixels(seconds), self.truth(seconds), self.holds_view(seconds), scanner.region, scanner.mm_per_px
         )
@@ -198,7 +198,7 @@ class Scene:
         scanner = self._scanner(depth)
         if self.kind == "other" and self._away == "black":
             return scanner.picture(np.zeros((DEPTHS, LINES), np.float32))
-        x, y = _to_anatomy(scanner.sample_mm[0], scanner.sample_mm[1], pose)
+        x, y = pose.to_anatomy(scanner.sample_mm[0], scanner.sample_mm[1])
         cells = _cells(x, y)
         sums = [np.zeros(cells.shape, np.float32) for _ in range(3)]
         for (tissue, _), share in self._planes(pose):
@@ -241,6 +241,10 @@ class Scene:
         _, x, y = self._pixel_plane(seconds)
         return {label: plane[1].distance(label, x, y) for label in plane[1].labels}
 
+    def scanner_at(self, seconds: float) -> Scanner:
+        """The scanner at the depth that is set at ``seconds``."""
+        return self._scanner(self.motion.controls(seconds)[1])
+
     @property
     def _frozen(self) -> bool:
         return self.kind == "other" and self._away == "frozen"
@@ -251,9 +255,9 @@ class Scene:
         return self._beat(self.motion.at(seconds)) if self.holds_view(seconds) else None
 
     def _pixel_plane(self, seconds: float) -> tuple[Scanner, Field, Field]:
-        scanner = self._scanner(self.motion.controls(seconds)[1])
+        scanner = self.scanner_at(seconds)
         across, depth = scanner.pixel_mm
-        return scanner, *_to_anatomy(across[None, :], depth[:, None], self.motion.at(seconds))
+        return scanner, *self.motion.at(seconds).to_anatomy(across[None, :], depth[:, None])
 
     def _planes(self, pose: Pose) -> list[tuple[Plane, float]]:
         if self._view is None:
@@ -280,15 +284,6 @@ class Scene:
         column = np.rint(x * np.float32(1 / GRAIN_MM)).astype(np.int32) + np.int32(self._grain_at[1])
         grain: Scatterers = scatterers().ravel()[(row & (BANK - 1)) * BANK + (column & (BANK - 1))]
         return grain
-
-
-def _to_anatomy(across: Field, depth: Field, pose: Pose) -> tuple[Field, Field]:
-    """Millimetres of the picture to millimetres of the anatomy; arrays broadcast."""
-    dx, dy = across - np.float32(pose.centre_mm[0]), depth - np.float32(pose.centre_mm[1])
-    if pose.mirrored:
-        dx = -dx
-    c, s = np.float32(np.cos(pose.angle)), np.float32(np.sin(pose.angle))
-    return c * dx + s * dy, c * dy - s * dx
 
 
 def _cells(x: Field, y: Field) -> NDArray[np.int32]:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from edge3vt.phantom.texture import Field
+
 PULSATION = 0.05  # of a vessel's diameter; our own choice
 SWEEP_S = 0.1  # how long one plane takes to become the next
 
@@ -25,6 +27,14 @@ class Pose:
     def presence(self) -> float:
         """Share of the view's plane."""
         return 1 - self.before - self.after
+
+    def to_anatomy(self, across: Field, depth: Field) -> tuple[Field, Field]:
+        """Millimetres of the picture to millimetres of the anatomy's plane; arrays broadcast."""
+        dx, dy = across - np.float32(self.centre_mm[0]), depth - np.float32(self.centre_mm[1])
+        if self.mirrored:
+            dx = -dx
+        c, s = np.float32(np.cos(self.angle)), np.float32(np.sin(self.angle))
+        return c * dx + s * dy, c * dy - s * dx
 
 
 @dataclass(frozen=True, slots=True)

@@ -168,6 +168,15 @@ def test_cines_are_pictures_in_order_and_some_lose_the_view(capsys: pytest.Captu
 
 
 @pytest.mark.usefixtures("one_core")
+def test_hands_change_the_depth_in_some_cines(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    dataset = made(capsys, tmp_path / "set", "--cases", 10, "--cines", 1, "--rate", 4)
+    scales: dict[str | None, set[float | None]] = {}
+    for item in dataset.items:
+        scales.setdefault(item.cine, set()).add(item.mm_per_px)
+    changed = sum(len(found) > 1 for found in scales.values())
+    assert 0 < changed < len(scales)
+
+
 def test_unlabelled_cines_hold_no_masks(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     dataset = made(capsys, tmp_path / "set", "--cases", 1, "--cines", 0.2, "--rate", 10, "--unlabelled")
     assert [item.mask_sha256 for item in dataset.items] == [None, None]
