@@ -22,7 +22,7 @@ from edge3vt.data.rules import RULES
 from edge3vt.data.split import SHARES, SPLITS, split_items
 from edge3vt.picture.images import write_image
 
-SHOWN = 20  # findings of a rule that are printed; --json has them all
+SHOWN = 10  # findings of a rule that are printed; --json has them all
 
 Set = Annotated[Path, typer.Argument(metavar="SET", help="A data set folder.")]
 

@@ -79,7 +79,10 @@ def inspect(job: Job) -> Look:
     if picture is not None:
         part = picture if region is None else picture[region.y0 : region.y1, region.x0 : region.x1]
         levels = np.bincount(part.ravel(), minlength=256)
-        troubles += [*_of_picture(picture, region), *_of_levels(levels)]
+        troubles += [
+            *_of_picture(picture, region),
+            *_of_levels(levels, shows_nothing=mask is not None and not mask.any()),
+        ]
         seen = fingerprint(picture, region)
     return Look(tuple(troubles), seen, levels, pixels)
 
@@ -138,8 +141,10 @@ def _of_picture(picture: Pixels, region: Region | None) -> Iterator[Trouble]:
         yield "text-like", f"marks like text in {places} at x {one.x0}, y {one.y0}"
 
 
-def _of_levels(levels: NDArray[np.int64]) -> Iterator[Trouble]:
+def _of_levels(levels: NDArray[np.int64], *, shows_nothing: bool) -> Iterator[Trouble]:
     seen = np.flatnonzero(levels)
+    if len(seen) < 2 and shows_nothing:
+        return
     if len(seen) < 2:
         yield "blank-picture", f"its picture is all of level {seen[0]}" if len(seen) else "its region is empty"
         return

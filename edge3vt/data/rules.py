@@ -36,7 +36,7 @@ RULES: dict[str, Rule] = {
     "unknown-label": Rule("error", "masks hold known classes only", "correct the mask, or name the class, and import"),
     "classes-wrong": Rule("error", "masks hold the classes that the manifest says", _AGAIN),
     "one-class-mask": Rule("error", "no mask is all of one class", "draw it again, or leave the picture out"),
-    "blank-picture": Rule("error", "no picture is of one level", "leave it out"),
+    "blank-picture": Rule("error", "no picture is of one level, unless its mask is empty", "leave it out"),
     "outside-lit": Rule(
         "error",
         "pictures are black outside their region",

@@ -71,6 +71,13 @@ def test_an_empty_region_is_a_blank_picture(sound: Dataset) -> None:
     assert "blank-picture" in rules(look(changed(sound, "p0-0", facts={"region": "5,5,5,5"})))
 
 
+def test_a_black_picture_that_is_labelled_as_nothing_is_no_fault(sound: Dataset) -> None:
+    nothing = np.zeros_like(tissue(0))
+    black = changed(repainted(sound, "p0-0", picture=nothing, mask=nothing), "p0-0", classes=())
+    assert rules(look(black)) == ["empty-mask"]
+    assert rules(look(changed(black, "p0-0", mask_sha256=None))) == ["blank-picture"]
+
+
 def test_a_percentile_is_the_level_that_so_many_pixels_do_not_exceed() -> None:
     levels = np.bincount([3] * 98 + [200] * 2, minlength=256)
     assert [percentile(levels, p) for p in (1, 50, 98, 99, 100)] == [3, 3, 3, 200, 200]
