@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -232,3 +234,20 @@ def test_copies_within_a_split_hide_no_leak(sound: Dataset, monkeypatch: pytest.
     assert not found.passed
     assert any("p8-1" in finding.items for finding in found.by_rule()["near-duplicate-leak"])
     assert "only the first 3 pairs" in found.by_rule()["duplicate"][0].text
+
+
+@pytest.mark.slow
+def test_ten_thousand_items_take_less_than_a_gibibyte(tmp_path: Path) -> None:
+    dataset = make_set(tmp_path / "set", patients=1000, each=10)
+    script = (
+        "import resource, sys; from pathlib import Path\n"
+        "from edge3vt.data.audit import audit; from edge3vt.data.dataset import read_dataset\n"
+        "result = audit(read_dataset(Path(sys.argv[1])), workers=2)\n"
+        "own, child = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))\n"
+        "print(result.items, result.passed, own + 2 * child)"
+    )
+    command = [sys.executable, "-c", script, str(dataset.folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    items, passed, peak_kib = done.stdout.split()
+    assert (items, passed) == ("10000", "True")
+    assert int(peak_kib) < 1 << 20
