@@ -45,6 +45,10 @@ def import_(
             help="What pictures of one patient share, where no header names the patient.",
         ),
     ] = None,
+    ignore_header: Annotated[
+        bool,
+        typer.Option("--ignore-header", help="Use --patient-from even where a header names a patient: a placeholder."),
+    ] = False,
     region: Annotated[
         str | None,
         typer.Option(metavar="X0,Y0,X1,Y1", help="Where the ultrasound picture is in files that do not tell."),
@@ -79,6 +83,7 @@ def import_(
         kind_of(source, labels) if format == "auto" else format,
         labels,
         patient_from=patient_from,
+        ignore_header=ignore_header,
         region=_region(region),
         keep_outside=keep_outside,
         every=every,

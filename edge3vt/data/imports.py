@@ -12,7 +12,7 @@ from typing import Any
 
 from edge3vt.core.anatomy import CLASS_NAMES
 from edge3vt.core.digest import sha256_bytes
-from edge3vt.core.errors import DataError
+from edge3vt.core.errors import ConfigError, DataError
 from edge3vt.data.decoder import decode_all
 from edge3vt.data.importers.labels import LabelMap
 from edge3vt.data.intake import Request, Task, task_of, written
@@ -47,6 +47,9 @@ def import_set(
 
     key: of the patients' pseudonyms. Raises DataError or ConfigError, also where nothing at all could be imported.
     """
+    one, other = request.source.resolve(), out.resolve()
+    if one.is_relative_to(other) or (other.is_relative_to(one) and one.is_dir()):
+        raise ConfigError(f"{out}: of the data set and its source {request.source}, one lies in the other; move it")
     classes, jobs = _plan(request, workers)
     if overwrite:
         clear(out)
@@ -138,6 +141,7 @@ def _asked(request: Request, key: bytes) -> dict[str, str]:
         "format": request.format,
         "labels": _short(repr(request.labels)),
         "patient from": (request.patient_from or "").partition(":")[0] + _short(request.patient_from or ""),
+        "header": "ignored" if request.ignore_header else "read",
         "patient key": _short(key.hex()),
         "region": str(request.region),
         "outside": "kept" if request.keep_outside else "blanked",

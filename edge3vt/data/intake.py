@@ -34,7 +34,8 @@ AnyJob = Path | Job
 class Request:
     """What to import, and how.
 
-    patient_from: "file", "folder" or "pattern:REGEX", for what no header names a patient of. region: of files that
+    patient_from: "file", "folder" or "pattern:REGEX", for what no header names a patient of; ignore_header: for
+    everything, as where all headers hold one placeholder. region: of files that
     tell of none. keep_outside: do not blank what lies outside the region. every: of a cine, each n-th picture.
     """
 
@@ -42,6 +43,7 @@ class Request:
     format: Format
     labels: LabelMap | None = None
     patient_from: str | None = None
+    ignore_header: bool = False
     region: Region | None = None
     keep_outside: bool = False
     every: int = 1
@@ -54,6 +56,8 @@ class Request:
             re.compile(pattern)
         except re.error as error:
             raise ConfigError(f"patient from '{self.patient_from}': no regular expression ({error})") from error
+        if self.ignore_header and self.patient_from is None:
+            raise ConfigError("without the header, nothing tells of a patient; add --patient-from")
         if self.every < 1:
             raise ConfigError(f"every {self.every}: expected 1 or more")
         if self.region is not None and min(self.region.width, self.region.height) < 1:
@@ -150,7 +154,7 @@ def _group(patient_from: str | None, name: str) -> str | None:
 
 
 def _patient(raw: Raw, task: Task) -> str:
-    if raw.patient_key is not None:
+    if raw.patient_key is not None and not task.request.ignore_header:
         return pseudonym(task.key, f"header {raw.patient_key}")
     if task.group is None:
         missed = " and its name does not match the pattern" if task.request.patient_from else ""

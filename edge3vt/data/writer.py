@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shutil
 from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from io import TextIOWrapper
 from pathlib import Path
 from types import TracebackType
@@ -15,11 +13,11 @@ from types import TracebackType
 import numpy as np
 
 from edge3vt.core.anatomy import ClassMap
-from edge3vt.core.digest import sha256_bytes, sha256_file
-from edge3vt.core.documents import from_mapping, to_json
+from edge3vt.core.digest import sha256_bytes
 from edge3vt.core.errors import ConfigError, DataError, Edge3vtError
 from edge3vt.core.frame import Pixels
 from edge3vt.core.segmentation import Mask
+from edge3vt.data import books
 from edge3vt.data.dataset import MANIFEST, MASKS, PARTIAL, PICTURES, SCHEMA, Dataset, Item, Split, write_items
 from edge3vt.picture.images import encoded_png
 
@@ -100,7 +98,7 @@ class DatasetWriter:
 
     Until a normal exit the items stand in ``items.partial.jsonl``, then in the manifest, sorted by id. ``request``
     is what the folder was asked to hold: a run goes on only with the same. Raises ConfigError for a folder that holds
-    a data set, another's beginning, or anything else.
+    a data set, another's beginning or anything else, or that another run is writing.
     """
 
     def __init__(
@@ -119,26 +117,28 @@ class DatasetWriter:
         self._items: dict[str, Item] = {}
         self._cines: set[str] = set()
         self._file: TextIOWrapper | None = None
+        self._lock: int | None = None
 
     def __enter__(self) -> DatasetWriter:
         path = self.folder / PARTIAL
-        if (self.folder / MANIFEST).exists() or (path.exists() and not self._resume):
-            raise ConfigError(f"{self.folder}: holds a data set; choose another name or add --overwrite")
-        partial = path.with_name(f".{PARTIAL}.part")
         try:
-            if path.exists():
-                self._read_partial(path)
-            elif self.folder.exists() and any(other != partial for other in self.folder.iterdir()):
+            names = set(os.listdir(self.folder)) if self.folder.exists() else set()
+            if names - {f".{PARTIAL}.part"} and not names & {MANIFEST, PARTIAL}:
                 raise ConfigError(f"{self.folder}: holds other files; name a new folder")
             self.folder.mkdir(parents=True, exist_ok=True)
-            # Written anew, so that neither a torn line nor an item that is not whole stays.
-            lines = [self._head, *([item] for item in self._items.values())]
-            partial.write_text("".join(to_json(line, indent=None) for line in lines), encoding="utf-8")
-            partial.replace(path)
+            self._lock = books.lock(self.folder)
+            if (self.folder / MANIFEST).exists() or (path.exists() and not self._resume):
+                raise ConfigError(f"{self.folder}: holds a data set; choose another name or add --overwrite")
+            self._keep(books.begun(self.folder, self._head))
+            books.begin(self.folder, self._head, self._items.values())
             for kind in (PICTURES, MASKS):
                 (self.folder / kind).mkdir(exist_ok=True)
             self._file = path.open("a", encoding="utf-8")
+        except Edge3vtError:
+            self._unlock()
+            raise
         except OSError as error:
+            self._unlock()
             raise Unwritable(
                 f"{self.folder}: cannot be written ({error.strerror or error}); choose another output"
             ) from error
@@ -149,17 +149,20 @@ class DatasetWriter:
     ) -> None:
         assert self._file is not None
         self._file.close()
-        if not self._items:
-            self._remove()
-            if kind is None:
-                raise DataError(f"{self.folder}: no item was written; there is no data set")
-        elif kind is None:
-            self._sweep()
-            if hasattr(os, "sync"):
-                os.sync()  # the pictures, before the manifest that tells of them
-            items = tuple(self._items[id] for id in sorted(self._items))
-            write_items(Dataset(self.folder, self.name, self.classes, ()), items)
-            (self.folder / PARTIAL).unlink()
+        try:
+            if not self._items:
+                self._remove()
+                if kind is None:
+                    raise DataError(f"{self.folder}: no item was written; there is no data set")
+            elif kind is None:
+                self._sweep()
+                if hasattr(os, "sync"):
+                    os.sync()  # the pictures, before the manifest that tells of them
+                items = tuple(self._items[id] for id in sorted(self._items))
+                write_items(Dataset(self.folder, self.name, self.classes, ()), items)
+                (self.folder / PARTIAL).unlink()
+        finally:
+            self._unlock()
 
     def __len__(self) -> int:
         return len(self._items)
@@ -212,7 +215,7 @@ class DatasetWriter:
         for item in items:
             self._check_new(item.id)
         try:
-            self._file.write(to_json(list(items), indent=None))
+            self._file.write(books.line(items))
             self._file.flush()
         except OSError as error:
             raise Unwritable(f"{self._file.name}: cannot be written ({error.strerror}); free some space") from error
@@ -232,33 +235,6 @@ class DatasetWriter:
             if item.cine is not None:
                 self._cines.add(item.cine)
 
-    def _read_partial(self, path: Path) -> None:
-        """Take over what an earlier run has finished and what is still whole on disk."""
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-        head = _parsed(lines[0]) if lines else None
-        if head is None:  # it ended before its first line was on disk
-            return
-        if head != self._head:
-            before, now = (h if isinstance(h, dict) else {} for h in (head, self._head))
-            before, now = ({**h, **h.get("request", {})} for h in (before, now))
-            key = next((k for k in now if k != "request" and before.get(k) != now[k]), "request")
-            raise ConfigError(
-                f"{self.folder}: begun with {key} {before.get(key)!r}, not {now.get(key)!r}; repeat its command, "
-                "choose another name or add --overwrite"
-            )
-        for line in lines[1:]:
-            try:
-                items = from_mapping(_Line, {"items": _parsed(line)}, where=str(path)).items
-            except Edge3vtError:  # torn by a kill: what it tells of is done again
-                continue
-            if all(self._whole(item) for item in items):
-                self._keep(items)
-
-    def _whole(self, item: Item) -> bool:
-        hashes = {PICTURES: item.picture_sha256, MASKS: item.mask_sha256}
-        paths = {self.folder / kind / f"{item.id}.png": wanted for kind, wanted in hashes.items() if wanted is not None}
-        return all(path.is_file() and sha256_file(path) == wanted for path, wanted in paths.items())
-
     def _sweep(self) -> None:
         """Remove pictures that belong to no item: of a source that was refused half-way, or of a run that was ended."""
         masks = {item.id for item in self._items.values() if item.mask_sha256 is not None}
@@ -269,23 +245,16 @@ class DatasetWriter:
         if not masks:
             (self.folder / MASKS).rmdir()
 
+    def _unlock(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+        self._lock = None
+
     def _remove(self) -> None:
         """Leave nothing behind of a data set without items."""
         clear(self.folder)
         if not any(self.folder.iterdir()):
             self.folder.rmdir()
-
-
-@dataclass(frozen=True, slots=True)
-class _Line:
-    items: tuple[Item, ...]
-
-
-def _parsed(line: str) -> object:
-    try:
-        return json.loads(line)
-    except (ValueError, RecursionError):
-        return None
 
 
 def _check(id: str, picture: Pixels, mask: Mask | None, classes: Sequence[str]) -> None:

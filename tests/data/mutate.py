@@ -17,6 +17,7 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from importlib import import_module
 from itertools import islice
 from pathlib import Path
@@ -25,6 +26,7 @@ from typing import Any
 import av
 import cv2
 import numpy as np
+from PIL import Image
 from pydicom import Dataset, dcmread
 from pydicom.data import get_testdata_file
 from pydicom.dataset import FileMetaDataset
@@ -39,12 +41,14 @@ from pydicom.uid import (
 from edge3vt.core.clock import NS_PER_S, SystemClock
 from edge3vt.core.errors import ConfigError, DataError
 from edge3vt.data.decoder import Decoder
+from edge3vt.data.importers.labels import LabelMap
 from edge3vt.data.importers.raw import Raw
 from edge3vt.picture.clip import MAX_SIDE_PX
 from edge3vt.picture.images import read_image
 from edge3vt.picture.video import open_video
 
 TIMEOUT_S = 5.0
+PAIR_LABELS = LabelMap(1, ("background", "a", "b"), {"#000001": "a", "#000002": "b", "#010101": "a", "#020202": "b"})
 SECRET = "CANARY^JANE"  # the patient of every DICOM seed
 
 Source = dict[str, bytes]  # a user's folder: relative path -> content
@@ -221,6 +225,19 @@ def nnu_net(**changes: Any) -> Source:
     }
 
 
+def pair(picture: bytes, mask: bytes) -> Source:
+    return {"images/a.png": picture, "masks/a.png": mask}
+
+
+def pairs() -> list[Source]:
+    palette = Image.fromarray(labels()).convert("P")
+    palette.putdata(labels().ravel().tolist())
+    palette.putpalette([0, 0, 0, 0, 0, 1, 0, 0, 2])
+    palette.save(buffer := io.BytesIO(), "PNG")
+    colours = encoded(".png", labels()[..., None] * np.array([1, 0, 0], np.uint8))
+    return [pair(encoded(".png", noise()), mask) for mask in (encoded(".png", labels()), buffer.getvalue(), colours)]
+
+
 # --- Bombs: small files that claim or hold much
 
 
@@ -266,6 +283,12 @@ def picture_bombs() -> list[bytes]:
         encoded(".jpg", np.zeros((side, side), np.uint8)),
         encoded(".jpg", np.zeros((side, side, 3), np.uint8), cv2.IMWRITE_JPEG_PROGRESSIVE, 1),
     ]
+
+
+def pair_bombs() -> Iterator[Source]:
+    for data in picture_bombs():
+        yield pair(data, encoded(".png", labels()))
+        yield pair(encoded(".png", noise()), data)
 
 
 def dicom_bombs() -> Iterator[Source]:
@@ -514,7 +537,7 @@ def files_of(root: Path) -> list[Path]:
     return sorted(path for path in root.rglob("*") if path.is_file())
 
 
-def importer(name: str) -> tuple[Callable[[Path], Any], Callable[[Any], Any]]:
+def importer(name: str) -> tuple[Callable[..., Any], Callable[[Any], Any]]:
     module = import_module(f"edge3vt.data.importers.{name}")
     return module.find, module.read
 
@@ -528,6 +551,9 @@ def formats(name: str) -> Format:
             return Format(videos, video_bombs, files_of, read_clip)
         case "dicom":
             return Format(dicoms, dicom_bombs, *importer(name))
+        case "pictures":
+            find, read = importer(name)
+            return Format(pairs, pair_bombs, partial(find, labels=PAIR_LABELS), read)
         case "video":
             return Format(videos, video_bombs, *importer(name))
         case "labelme":
@@ -541,7 +567,7 @@ def named(data: bytes) -> Source:
     return {"a.png" if data.startswith(b"\x89") else "a.jpg": data}
 
 
-NAMES = ("picture", "clip", "dicom", "video", "labelme", "nnunet")
+NAMES = ("picture", "clip", "dicom", "pictures", "video", "labelme", "nnunet")
 
 
 def sound(raws: Any) -> str | None:

@@ -250,6 +250,14 @@ def test_a_file_that_changed_during_an_interruption_is_there_as_it_is_now(tmp_pa
     assert np.array_equal(dataset.picture(item), noise(seed=99))
 
 
+def test_source_and_set_do_not_lie_in_each_other(tmp_path: Path) -> None:
+    request = pairs(tmp_path / "set" / "in", 1)
+    for out in (tmp_path / "set" / "in" / "set", tmp_path / "set"):
+        with pytest.raises(ConfigError, match="lies in the other"):
+            imported(request, out, overwrite=True)
+    assert len(content(tmp_path)) == 2
+
+
 def test_a_set_is_replaced_once_its_source_was_found(tmp_path: Path) -> None:
     request = pairs(tmp_path / "in", 2)
     imported(request, tmp_path / "set")
@@ -308,7 +316,7 @@ def test_damaged_files_of_all_sorts_end_in_a_whole_set(tmp_path: Path) -> None:
 def test_usgra_seg_arrives_with_its_own_counts(tmp_path: Path) -> None:
     if not USGRA.is_dir():
         pytest.skip("usgra-seg is not here")
-    labels_of = read_toml(LabelMap, Path(__file__).parent / "usgra-seg.toml")
+    labels_of = read_toml(LabelMap, Path(__file__).parents[2] / "docs" / "usgra-seg.toml")
     request = Request(USGRA, "pictures", labels_of, patient_from="file")
     result = imported(request, tmp_path / "set")
     assert (result.items, result.refused) == (224, ())

@@ -109,6 +109,9 @@ def test_who_is_in_a_file_without_a_name(tmp_path: Path, patient_from: str, iden
     clip(tmp_path / "p7", 1)
     (item,) = items_of(task_of(path, request, tmp_path / "set", CLASSES, KEY))
     assert item.patient == pseudonym(KEY, f"header {SECRET}")  # the header goes first
+    request = Request(tmp_path, "dicom", patient_from=patient_from, ignore_header=True)
+    (item,) = items_of(task_of(path, request, tmp_path / "set", CLASSES, KEY))
+    assert item.patient == pseudonym(KEY, identity)
 
 
 def test_an_item_without_a_patient_is_refused(tmp_path: Path) -> None:
@@ -147,6 +150,7 @@ def test_a_key_is_not_shown(tmp_path: Path) -> None:
         ({"patient_from": "file:x"}, "expected file, folder or pattern:REGEX"),
         ({"patient_from": "name"}, "expected file, folder or pattern:REGEX"),
         ({"patient_from": "pattern:("}, "no regular expression"),
+        ({"ignore_header": True}, "add --patient-from"),
         ({"every": 0}, "every 0: expected 1 or more"),
         ({"region": Region(3, 0, 3, 5)}, "it is empty"),
         ({"format": "pictures"}, "add --classes MAP.toml"),

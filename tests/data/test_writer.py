@@ -170,6 +170,21 @@ def test_a_data_set_that_is_there_is_not_touched(tmp_path: Path) -> None:
     assert len(read_dataset(tmp_path).items) == 1
 
 
+def test_two_runs_do_not_write_one_set(tmp_path: Path) -> None:
+    with writer(tmp_path / "set") as first:
+        add(first, "a")
+        with pytest.raises(ConfigError, match="another run is writing this data set"), writer(tmp_path / "set"):
+            pass
+        add(first, "b")
+    assert len(read_dataset(tmp_path / "set").items) == 2
+    stopped(tmp_path / "next", "a")
+    stopped(tmp_path / "next", "b")  # a run that has ended keeps nobody out
+    with pytest.raises(ConfigError, match="begun with"), writer(tmp_path / "next", source="y"):
+        pass
+    with writer(tmp_path / "next") as last:
+        assert len(last) == 2
+
+
 def test_a_folder_of_something_else_is_not_touched(tmp_path: Path) -> None:
     (tmp_path / "pictures").mkdir()
     (tmp_path / "pictures" / "wedding.png").write_bytes(b"precious")

@@ -116,7 +116,7 @@ def test_a_source_without_pictures_says_what_was_expected(tmp_path: Path) -> Non
 def test_real_masks_give_the_classes_that_their_colours_tell() -> None:
     if not USGRA.is_dir():
         pytest.skip("usgra-seg is not here")
-    labels = read_toml(LabelMap, Path(__file__).parents[1] / "usgra-seg.toml")
+    labels = read_toml(LabelMap, Path(__file__).parents[3] / "docs" / "usgra-seg.toml")
     jobs = find(USGRA, labels)
     assert [sum(job.split == split for job in jobs) for split in ("train", "test", None)] == [204, 20, 0]
     for job in jobs[::40]:
