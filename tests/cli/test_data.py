@@ -73,6 +73,17 @@ def test_a_refused_file_is_named_and_fails_the_gate(capsys: pytest.CaptureFixtur
     assert "1 refused" in said.out
 
 
+def test_a_bar_is_drawn_on_a_terminal_only(
+    capsys: pytest.CaptureFixture[str], source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for terminal in (False, True):
+        if terminal:
+            monkeypatch.setenv("FORCE_COLOR", "1")
+        with pytest.raises(SystemExit):
+            main([str(a) for a in arguments(source, "--overwrite")])
+        assert ("importing pictures" in capsys.readouterr().err) == terminal
+
+
 def test_the_same_key_gives_the_same_names(capsys: pytest.CaptureFixture[str], source: Path) -> None:
     key = source.parent / "clinic.key"
     names = []

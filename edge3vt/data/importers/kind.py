@@ -47,7 +47,7 @@ def _files(source: Path) -> Iterator[Path]:
 def _kind(path: Path, source: Path, pictures: str) -> Format | None:
     suffix = path.suffix.lower()
     if suffix in SUFFIXES:
-        return "pictures" if pictures in path.relative_to(source).parts[:-1] else None
+        return "pictures" if pictures in (source.name, *path.relative_to(source).parts)[:-1] else None
     if suffix in video.SUFFIXES:
         return "video"
     if suffix == ".json":

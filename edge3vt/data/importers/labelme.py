@@ -20,12 +20,12 @@ from edge3vt.core.anatomy import MAX_CLASSES
 from edge3vt.core.errors import DataError
 from edge3vt.core.frame import Pixels
 from edge3vt.core.segmentation import Mask
-from edge3vt.data.importers.image import files_under, luma
+from edge3vt.data.importers.image import decoded_luma, files_under, read_luma
 from edge3vt.data.importers.labels import LabelMap
 from edge3vt.data.importers.raw import Job, Raw
 from edge3vt.data.importers.shape import Inside, Points, circle, polygon, rectangle
 from edge3vt.picture.clip import file_size
-from edge3vt.picture.images import decoded_image, read_image
+from edge3vt.picture.images import decoded_image
 
 MAX_BYTES = 64 << 20
 MAX_POINTS = 100_000  # of all shapes of a picture; our own choice
@@ -61,7 +61,7 @@ def names(job: Document) -> list[str]:
 def read(job: Document) -> Iterator[Raw]:
     """The one picture of a job. Raises DataError."""
     document = _parsed(job)
-    picture = luma(_picture(document, job))
+    picture = _picture(document, job)
     height, width = picture.shape
     for key, size in (("imageHeight", height), ("imageWidth", width)):
         if document.get(key) not in (None, size):
@@ -120,7 +120,7 @@ def _own(shapes: list[dict[str, Any]], job: Document) -> LabelMap:
 def _picture(document: dict[str, Any], job: Document) -> Pixels:
     data, name = document.get("imageData"), document.get("imagePath")
     if data is not None:
-        return decoded_image(_decoded(data, "imageData", job), f"{job}: its imageData")
+        return decoded_luma(_decoded(data, "imageData", job), f"{job}: its imageData")
     if not isinstance(name, str) or not name or "\0" in name or len(name) > 1000:
         raise DataError(f"{job}: neither imageData nor an imagePath; save it again in LabelMe")
     path = job.files[0].parent / name.replace("\\", "/")
@@ -130,7 +130,7 @@ def _picture(document: dict[str, Any], job: Document) -> Pixels:
         raise DataError(f"{job}: its imagePath cannot be followed; put the picture beside it") from error
     if not inside:
         raise DataError(f"{job}: its imagePath leads out of {job.root}; put the picture beside the document")
-    return read_image(path)
+    return read_luma(path)
 
 
 def _decoded(text: object, key: str, job: Document) -> bytes:

@@ -17,11 +17,10 @@ import numpy as np
 from edge3vt.core.anatomy import ClassMap
 from edge3vt.core.documents import read_json
 from edge3vt.core.errors import ConfigError, DataError
-from edge3vt.data.importers.image import files_under, luma, stored_levels
+from edge3vt.data.importers.image import files_under, read_luma, stored_levels
 from edge3vt.data.importers.labels import LabelMap
 from edge3vt.data.importers.raw import Job, Raw
 from edge3vt.picture.clip import file_size
-from edge3vt.picture.images import read_image
 
 ENDING, CHANNEL = ".png", "_0000"
 MAX_BYTES = 1 << 20  # of dataset.json
@@ -62,7 +61,7 @@ def read(job: Case) -> Iterator[Raw]:
     """The one picture of a job. Raises DataError."""
     if job.fault:
         raise DataError(f"{job}: {job.fault}")
-    picture = luma(read_image(job.files[0]))
+    picture = read_luma(job.files[0])
     if len(job.files) == 1:
         yield Raw(picture)
         return

@@ -11,10 +11,10 @@ import numpy as np
 from edge3vt.core.errors import ConfigError, DataError
 from edge3vt.core.frame import Pixels
 from edge3vt.core.segmentation import Mask
-from edge3vt.data.importers.image import files_under, is_palette, luma, shown_levels, stored_levels
+from edge3vt.data.importers.image import files_under, is_palette, read_luma, shown_levels, stored_levels
 from edge3vt.data.importers.labels import LabelMap
 from edge3vt.data.importers.raw import Job, Raw
-from edge3vt.picture.images import SUFFIXES, read_image
+from edge3vt.picture.images import SUFFIXES
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ def read(job: Pair) -> Iterator[Raw]:
     """The one picture of a job. Raises DataError."""
     if job.fault:
         raise DataError(f"{job}: {job.fault}")
-    picture = luma(read_image(job.files[0]))
+    picture = read_luma(job.files[0])
     if len(job.files) == 1:
         yield Raw(picture)
         return

@@ -9,7 +9,15 @@ from PIL import Image
 
 from edge3vt.core.errors import DataError
 from edge3vt.core.frame import Frame, Layout
-from edge3vt.data.importers.image import files_under, is_palette, luma, shown_levels, stored_levels
+from edge3vt.data.importers.image import (
+    decoded_luma,
+    files_under,
+    is_palette,
+    luma,
+    read_luma,
+    shown_levels,
+    stored_levels,
+)
 
 LABELS = np.repeat(np.array([[0, 1], [2, 1]], np.uint8), 5, axis=1)
 
@@ -27,6 +35,17 @@ def test_luma_is_that_of_a_frame() -> None:
     assert np.array_equal(luma(rgb), Frame(0, 0, rgb, Layout.RGB).luma)
     assert luma(rgb[..., 0]) is not None
     assert np.array_equal(luma(rgb[..., 0]), rgb[..., 0])
+
+
+def test_pictures_of_unknown_depth_are_refused(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), np.full((4, 5), 4095, np.uint16))
+    with pytest.raises(DataError, match=r"a\.png: 16 bits a sample, so its grey levels are not known"):
+        read_luma(tmp_path / "a.png")
+    with pytest.raises(DataError, match="its imageData: 16 bits"):
+        decoded_luma((tmp_path / "a.png").read_bytes(), "its imageData")
+    cv2.imwrite(str(tmp_path / "a.png"), np.full((4, 5, 3), (0, 0, 255), np.uint8))
+    assert np.unique(read_luma(tmp_path / "a.png")).tolist() == [76]
+    assert np.array_equal(decoded_luma((tmp_path / "a.png").read_bytes(), ""), read_luma(tmp_path / "a.png"))
 
 
 def test_a_palette_has_indices_and_colours(tmp_path: Path) -> None:

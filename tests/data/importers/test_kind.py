@@ -43,7 +43,8 @@ def test_a_class_map_names_the_folder_of_pictures(tmp_path: Path) -> None:
     laid_out(tmp_path, {"frames/a.png": b"x"})
     with pytest.raises(DataError, match="no pictures in images/"):
         kind_of(tmp_path)
-    assert kind_of(tmp_path, LabelMap(1, ("background", "a"), pictures="frames")) == "pictures"
+    labels = LabelMap(1, ("background", "a"), pictures="frames")
+    assert kind_of(tmp_path, labels) == kind_of(tmp_path / "frames", labels) == "pictures"
 
 
 def test_a_mixture_is_left_to_the_user(tmp_path: Path) -> None:
