@@ -100,6 +100,9 @@ def import_(
                 overwrite=overwrite,
                 told=told,
             )
+    except KeyboardInterrupt:
+        note(f"{out}: stopped; repeat the command, and it goes on")
+        raise
     finally:
         if made and not (out / MANIFEST).exists() and not (out / PARTIAL).exists():
             path.unlink(missing_ok=True)
@@ -137,4 +140,6 @@ def _lines(result: Imported, request: Request, out: Path, key: Path) -> list[str
         lines.append("splits: " + ", ".join(f"{name} {count}" for name, count in result.splits.items()))
     if result.labelled:
         lines.append("classes: " + ", ".join(f"{name} in {count}" for name, count in result.classes.items()))
+    if request.format == "dicom" and result.patients == 1 < result.files and not request.ignore_header:
+        lines.append("all files name one patient; if that is a placeholder, add --ignore-header and --patient-from")
     return [*lines, f"keep {key}: with it the same patient gets the same name again, in another import too"]

@@ -108,6 +108,28 @@ def test_dicom_is_imported_without_a_class_map(capsys: pytest.CaptureFixture[str
     assert read_dataset(tmp_path / "set").classes[-1] == "spine"
 
 
+def test_one_patient_in_all_headers_is_pointed_out(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    laid_out(tmp_path / "in", {f"{n}.dcm": written(native(noise(seed=n)[None])) for n in range(3)})
+    importing = ("data", "import", tmp_path / "in", tmp_path / "set")
+    assert "all files name one patient; if that is a placeholder" in called(capsys, *importing)[1]
+    told = called(capsys, *importing, "--overwrite", "--ignore-header", "--patient-from", "file")[1]
+    assert "3 patients" in told
+    assert "placeholder" not in told
+
+
+def test_a_stopped_import_says_how_to_go_on(capsys: pytest.CaptureFixture[str], source: Path) -> None:
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("edge3vt.data.writer.DatasetWriter.take", stop)
+        with pytest.raises(SystemExit) as stopped:
+            main([str(a) for a in arguments(source)])
+    assert stopped.value.code == 130
+    assert "repeat the command, and it goes on" in capsys.readouterr().err
+    assert called(capsys, *arguments(source))[0] == 0
+
+
 def test_a_region_and_what_lies_outside(capsys: pytest.CaptureFixture[str], source: Path) -> None:
     assert called(capsys, *arguments(source, "--region", "0,0,20,30"))[0] == 0
     dataset = read_dataset(source.parent / "set")

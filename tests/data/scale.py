@@ -1,6 +1,6 @@
 """A large import, killed half-way and repeated: how much memory, how long, and whether it ends the same.
 
-python -m tests.data.scale 10000 FOLDER     FOLDER/source is made, unless it is there; the checks run a few hundred
+python -m tests.data.scale 10000 FOLDER     FOLDER/source is made, unless it is there; the checks run a hundred
 """
 
 from __future__ import annotations
