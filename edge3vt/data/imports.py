@@ -56,7 +56,7 @@ def import_set(
     refused: list[str] = []
     seen: set[str] = set()
     count: Counter[str] = Counter()
-    with DatasetWriter(out, out.name, classes, resume=True, request=_asked(request, key)) as writer:
+    with DatasetWriter(out, other.name, classes, resume=True, request=_asked(request, key)) as writer:
 
         def tell() -> None:
             if told is not None:

@@ -27,9 +27,19 @@ class Unwritable(DataError):
 
 
 def clear(folder: Path) -> None:
-    """Remove a data set, whole or begun; anything else in ``folder`` stays. Raises Unwritable."""
-    if not (folder / MANIFEST).exists() and not (folder / PARTIAL).exists():
-        return
+    """Remove a data set, whole or begun; anything else in ``folder`` stays.
+
+    Raises ConfigError where a run is writing it, Unwritable where it cannot be removed.
+    """
+    if (folder / MANIFEST).exists() or (folder / PARTIAL).exists():
+        handle = books.lock(folder)
+        try:
+            _wipe(folder)
+        finally:
+            os.close(handle)
+
+
+def _wipe(folder: Path) -> None:
     try:
         (folder / PARTIAL).write_bytes(b"")  # killed from here on, the folder is one that was just begun
         (folder / MANIFEST).unlink(missing_ok=True)
@@ -252,7 +262,7 @@ class DatasetWriter:
 
     def _remove(self) -> None:
         """Leave nothing behind of a data set without items."""
-        clear(self.folder)
+        _wipe(self.folder)
         if not any(self.folder.iterdir()):
             self.folder.rmdir()
 

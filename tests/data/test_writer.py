@@ -175,6 +175,8 @@ def test_two_runs_do_not_write_one_set(tmp_path: Path) -> None:
         add(first, "a")
         with pytest.raises(ConfigError, match="another run is writing this data set"), writer(tmp_path / "set"):
             pass
+        with pytest.raises(ConfigError, match="another run is writing this data set"):
+            clear(tmp_path / "set")
         add(first, "b")
     assert len(read_dataset(tmp_path / "set").items) == 2
     stopped(tmp_path / "next", "a")
