@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import shlex
@@ -17,18 +18,31 @@ from pydicom.data import get_testdata_file
 
 from edge3vt.core.clock import SystemClock
 from edge3vt.core.segmentation import Segmentation
+from edge3vt.phantom.cine import Scene
+from edge3vt.picture.images import write_image
 from edge3vt.stream.sources.dicom import DicomSource
 
-TEXT = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[1]
+REAL = ROOT.parent / "shared" / "data"
+TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMANDS = [line.split("#")[0].strip() for line in TEXT.splitlines() if line.startswith("edge3vt ")]
 (CODE,) = re.findall(r"```python\n(.*?)```", TEXT, flags=re.DOTALL)
-SHORTER = {"phantom://7?seconds=10": "phantom://7?seconds=1"}
+SHORTER = {"phantom://7?seconds=10": "phantom://7?seconds=1", "100": "8"}
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the reader has a clip.dcm and a clip.mp4."""
+    """Where the reader has a clip.dcm, a clip.mp4, and the pictures of usgra-seg or others like them."""
     folder = tmp_path_factory.mktemp("reader")
+    shutil.copy(ROOT / "docs" / "usgra-seg.toml", folder)
+    if (REAL / "usgra-seg").is_dir():
+        shutil.copytree(REAL / "usgra-seg", folder / "usgra-seg")
+    else:
+        for split, name in itertools.product(("train", "test"), range(4)):
+            scene = Scene(name + 10 * (split == "test"), 320, 240, kind="arm")
+            colours = np.array([[0, 0, 0], [128, 0, 0], [0, 128, 0]], np.uint8)
+            for kind, pixels in (("images", scene.pixels(0)), ("masks", colours[scene.truth(0)])):
+                write_image(folder / "usgra-seg" / split / kind / f"{name:04d}.png", pixels)
     clip = get_testdata_file("examples_ybr_color.dcm", download=False)
     shutil.copy(str(clip), folder / "clip.dcm")
     with av.open(str(folder / "clip.mp4"), "w") as video:
