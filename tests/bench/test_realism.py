@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from edge3vt.bench.realism import KINDS, main, phantom_screens, real_screens, realism, sheet, statistics
+from edge3vt.bench.realism import KINDS, TARGET, main, phantom_screens, real_screens, realism, sheet, statistics
 from edge3vt.bench.screen import Screen
 from edge3vt.core.errors import ConfigError, DataError
 from edge3vt.core.frame import Pixels
@@ -178,3 +178,13 @@ def test_real_screens_are_near_each_other_and_noise_is_not() -> None:
     result = realism([half(s) for s in hearts], [half(s) for s in (*others, *lots)])
     assert all(0.5 < result.by_phantom[s.name] < 1.5 for s in others)
     assert all(result.by_phantom[s.name] > 2.5 for s in lots)
+
+
+@needs_real
+def test_the_phantom_stays_within_its_target_and_site_b_apart() -> None:
+    real = real_screens(REAL)
+    height, width = real[0].luma.shape
+    a = realism(real, phantom_screens(18, 5_200_000, width, height, "A")).ratio
+    b = realism(real, phantom_screens(18, 5_200_000, width, height, "B")).ratio
+    assert a <= TARGET
+    assert b > a + 0.2
