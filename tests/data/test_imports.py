@@ -46,7 +46,7 @@ def pairs(root: Path, count: int) -> Request:
 
 
 def imported(request: Request, out: Path, **options: Any) -> Imported:
-    return import_set(request, out, KEY, **{"workers": 2, **options})
+    return import_set(request, out, KEY, **{"workers": 1, **options})
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -318,7 +318,7 @@ def test_usgra_seg_arrives_with_its_own_counts(tmp_path: Path) -> None:
         pytest.skip("usgra-seg is not here")
     labels_of = read_toml(LabelMap, Path(__file__).parents[2] / "docs" / "usgra-seg.toml")
     request = Request(USGRA, "pictures", labels_of, patient_from="file")
-    result = imported(request, tmp_path / "set")
+    result = imported(request, tmp_path / "set", workers=2)
     assert (result.items, result.refused) == (224, ())
     assert result.splits == {"test": 20, "train": 204}
     masks = {p.relative_to(USGRA).as_posix().replace("masks", "images"): p for p in USGRA.rglob("masks/*.png")}
