@@ -33,8 +33,8 @@ def screen(name: str, pixels: Pixels) -> Screen:
     """A screen from (H, W) grey or (H, W, 3) RGB pixels. Raises DataError where it holds no sector.
 
     The sector is the convex hull of what is lit, after bars at the top and bottom, the grey bar at a side, level
-    panels, coloured marks and thin strokes are taken out: black corners without any lit picture beyond them are left out as well.
-    Levels and sizes are our own choice, tried on Voluson screens of 975x735.
+    panels, coloured marks and thin strokes are taken out: black corners without any lit picture beyond them are left
+    out as well. Levels and sizes are our own choice, tried on Voluson screens of 975x735.
     """
     luma = pixels if pixels.ndim == 2 else _u8(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY))
     bare = luma.copy()
