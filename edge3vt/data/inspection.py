@@ -72,6 +72,8 @@ def inspect(job: Job) -> Look:
         mask = None
     if mask is not None:
         troubles += _of_mask(mask, job)
+    if str(item.facts.get("burnt_in_text", "")).lower() == "yes":
+        troubles.append(("burnt-in", "its DICOM header says that text is burnt into the picture"))
     pixels, levels = np.zeros(len(job.classes), np.int64), np.zeros(256, np.int64)
     if mask is not None:
         pixels = np.bincount(mask.ravel(), minlength=len(pixels))[: len(pixels)]
@@ -120,7 +122,8 @@ def _of_mask(mask: Mask, job: Job) -> Iterator[Trouble]:
         yield "unknown-label", f"its mask holds label {labels[-1]}, but there are {known} classes"
         return
     if labels == [0]:
-        yield "empty-mask", "its mask is all background"
+        if job.item.facts.get("view") != "no":  # a phantom's picture beside the view holds nothing on purpose
+            yield "empty-mask", "its mask is all background"
     elif len(labels) == 1:
         yield "one-class-mask", f"its mask is all {job.classes[labels[0]]}"
     held = tuple(job.classes[label] for label in labels if label)
@@ -138,7 +141,8 @@ def _of_picture(picture: Pixels, region: Region | None) -> Iterator[Trouble]:
     if found:
         one = found[0]
         places = f"{len(found)} places, as" if len(found) > 1 else "one place,"
-        yield "text-like", f"marks like text in {places} at x {one.x0}, y {one.y0}"
+        rule = "text-unblanked" if region is None else "text-like"
+        yield rule, f"marks like text in {places} at x {one.x0}, y {one.y0}"
 
 
 def _of_levels(levels: NDArray[np.int64], *, shows_nothing: bool) -> Iterator[Trouble]:

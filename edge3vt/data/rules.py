@@ -42,13 +42,25 @@ RULES: dict[str, Rule] = {
         "pictures are black outside their region",
         "import without --keep-outside; or look at the pictures, and accept the rule where none shows a name",
     ),
+    "burnt-in": Rule(
+        "error",
+        "no DICOM header says that text is burnt into its picture",
+        "look at the pictures; where one shows a name, import with --region; where none does, accept the rule",
+    ),
+    "text-unblanked": Rule(
+        "error",
+        "no picture without a known region, blanked by nobody here, holds marks like text on level ground",
+        "look at the pictures; where it is text, import with --region; where none is, accept the rule",
+    ),
     "text-like": Rule(
         "warning",
-        "no picture holds marks like text on level ground",
+        "no picture with a known region holds marks like text on level ground",
         "look at the pictures; where it is text, import with --region",
     ),
     "duplicate": Rule("warning", "pictures of a split are near-duplicates within one cine only", _GROUP),
-    "empty-mask": Rule("warning", "masks hold a structure", "fine where the picture shows none; else draw it"),
+    "empty-mask": Rule(
+        "warning", "masks hold a structure, unless a phantom says view: no", "fine where none is seen; else draw it"
+    ),
     "flat-picture": Rule("warning", f"grey levels of a picture span {FLAT} or more", "leave it out"),
     "saturated-picture": Rule("warning", f"at most {SATURATED:.0%} of a picture are saturated", "leave it out"),
     "narrow-levels": Rule("warning", f"grey levels of the set span {NARROW} or more", "export with the full range"),

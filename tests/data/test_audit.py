@@ -20,7 +20,7 @@ from edge3vt.data.audit import audit
 from edge3vt.data.dataset import Dataset, read_dataset, write_items
 from edge3vt.data.rules import RULES
 from edge3vt.picture.text import rendered
-from tests.data.cohort import SIDE, changed, make_set, repainted, structures, tissue
+from tests.data.cohort import REGION, SIDE, changed, make_set, repainted, structures, tissue
 
 
 @pytest.fixture
@@ -161,6 +161,16 @@ FAULTS: dict[str, tuple[Callable[[Dataset], Dataset], str, set[str]]] = {
         set(),
     ),
     "outside-lit": (lambda d: repainted(d, "p0-0", picture=_lit_outside()), "p0-0: 3 pixels outside", set()),
+    "burnt-in": (
+        lambda d: changed(d, "p0-0", facts={"region": REGION, "burnt_in_text": "yes"}),
+        "p0-0: its DICOM header says",
+        set(),
+    ),
+    "text-unblanked": (
+        lambda d: changed(repainted(d, "p0-0", picture=_lettered()), "p0-0", facts={}),
+        "p0-0: marks like text in",
+        set(),
+    ),
     "text-like": (lambda d: repainted(d, "p0-0", picture=_lettered()), "p0-0: marks like text in", set()),
     "duplicate": (
         lambda d: repainted(d, "p3-1", picture=COPY[:, ::-1].copy()),

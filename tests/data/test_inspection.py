@@ -11,7 +11,7 @@ from edge3vt.core.errors import DataError
 from edge3vt.core.frame import Region
 from edge3vt.data.dataset import Dataset
 from edge3vt.data.inspection import Job, Look, inspect, percentile, region_of
-from tests.data.cohort import CLASSES, changed, make_set, repainted, tissue
+from tests.data.cohort import CLASSES, REGION, changed, make_set, repainted, tissue
 
 
 @pytest.fixture
@@ -76,6 +76,17 @@ def test_a_black_picture_that_is_labelled_as_nothing_is_no_fault(sound: Dataset)
     black = changed(repainted(sound, "p0-0", picture=nothing, mask=nothing), "p0-0", classes=())
     assert rules(look(black)) == ["empty-mask"]
     assert rules(look(changed(black, "p0-0", mask_sha256=None))) == ["blank-picture"]
+
+
+def test_an_empty_mask_where_the_view_is_not_shown_is_meant(sound: Dataset) -> None:
+    empty = changed(repainted(sound, "p0-0", mask=np.zeros_like(tissue(0))), "p0-0", classes=())
+    for view, told in (("no", []), ("yes", ["empty-mask"])):
+        assert rules(look(changed(empty, "p0-0", facts={"region": REGION, "view": view}))) == told
+
+
+def test_only_a_header_that_says_yes_is_taken_for_burnt_in_text(sound: Dataset) -> None:
+    for told, found in (("yes", ["burnt-in"]), ("no", []), ("unknown", [])):
+        assert rules(look(changed(sound, "p0-0", facts={"region": REGION, "burnt_in_text": told}))) == found
 
 
 def test_a_percentile_is_the_level_that_so_many_pixels_do_not_exceed() -> None:
