@@ -16,6 +16,7 @@ from edge3vt.data.audit import Audit
 from edge3vt.data.audit import audit as audit_set
 from edge3vt.data.contact import COLUMNS, sheet, spread
 from edge3vt.data.dataset import Dataset, read_dataset, write_items
+from edge3vt.data.decoder import MOST_WORKERS
 from edge3vt.data.exporters import labelme, nnunet, pictures
 from edge3vt.data.page import page
 from edge3vt.data.rules import RULES
@@ -33,7 +34,9 @@ def audit(
     accept: Annotated[
         list[str] | None, typer.Option(metavar="RULE", help="A rule whose breach is a warning; may be repeated.")
     ] = None,
-    workers: Annotated[int | None, typer.Option(help="Processes that read; one a core by default.", min=1)] = None,
+    workers: Annotated[
+        int | None, typer.Option(help=f"Processes that read; one a core by default, {MOST_WORKERS} at most.", min=1)
+    ] = None,
     overwrite: Overwrite = False,
     json: Json = False,
 ) -> int:

@@ -1,6 +1,6 @@
 """Is a data set sound? Rules over every file and over the set as a whole; each finding is one line with its items.
 
-Every picture is read, by one child process for each core; the parent keeps about 2 KB of each.
+Every picture is read, by one child process for each core, ten at most; the parent keeps about 2 KB of each.
 """
 
 from __future__ import annotations
@@ -15,9 +15,8 @@ from numpy.typing import NDArray
 
 from edge3vt.core.documents import suggestion
 from edge3vt.core.errors import ConfigError, DataError
-from edge3vt.core.machine import usable_cores
 from edge3vt.data.dataset import MASKS, PICTURES, Dataset, Item
-from edge3vt.data.decoder import decode_all
+from edge3vt.data.decoder import decode_all, usual_workers
 from edge3vt.data.inspection import Job, Look, inspect, percentile
 from edge3vt.data.likeness import Pair, Print, near_pairs
 from edge3vt.data.rules import FEW, NARROW, RULES, Severity
@@ -98,7 +97,7 @@ def audit(
     levels: dict[str | None, NDArray[np.int64]] = {split: np.zeros(256, np.int64) for split in splits}
     pixels: dict[str | None, NDArray[np.int64]] = {s: np.zeros(len(dataset.classes), np.int64) for s in splits}
     jobs = (Job(dataset.folder, dataset.classes, item) for item in dataset.items)
-    for done, (job, look) in enumerate(decode_all(inspect, jobs, workers or usable_cores()), start=1):
+    for done, (job, look) in enumerate(decode_all(inspect, jobs, workers or usual_workers()), start=1):
         item = job.item
         if isinstance(look, DataError):
             findings.append(("file-unreadable", (item.id,), str(look).removeprefix(f"{item.id}: ")))

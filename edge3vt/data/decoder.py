@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from edge3vt.core.errors import BackendMissingError, DataError, Edge3vtError
+from edge3vt.core.machine import usable_cores
 
 try:
     import resource
@@ -27,6 +28,7 @@ except ModuleNotFoundError:  # pragma: no cover - Windows has no limit to set
 TIMEOUT_S = 5.0
 MEMORY_MIB = 1024
 START_S = 60.0  # to start a child, or to import what it was asked to run; our own choice
+MOST_WORKERS = 10  # by default: a reader of pictures takes up to 85 MiB, so that all fit into 1 GiB with the parent
 J = TypeVar("J")
 
 
@@ -137,6 +139,11 @@ class Decoder:
         self._process.join(START_S)
         code = self._process.exitcode
         return f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
+
+
+def usual_workers() -> int:
+    """One a core, as far as memory goes."""
+    return min(usable_cores(), MOST_WORKERS)
 
 
 def decode_all(

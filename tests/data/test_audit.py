@@ -16,8 +16,10 @@ from edge3vt.core.digest import sha256_file
 from edge3vt.core.errors import ConfigError, DataError
 from edge3vt.core.frame import Pixels
 from edge3vt.data import audit as module
+from edge3vt.data import decoder
 from edge3vt.data.audit import audit
 from edge3vt.data.dataset import Dataset, read_dataset, write_items
+from edge3vt.data.decoder import MOST_WORKERS
 from edge3vt.data.rules import RULES
 from edge3vt.picture.text import rendered
 from tests.data.cohort import REGION, SIDE, changed, make_set, repainted, structures, tissue
@@ -246,15 +248,30 @@ def test_copies_within_a_split_hide_no_leak(sound: Dataset, monkeypatch: pytest.
     assert "only the first 3 pairs" in found.by_rule()["duplicate"][0].text
 
 
+def test_many_cores_do_not_take_all_memory(sound: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def decode_all(function: Callable[[Any], Any], jobs: Iterable[Any], workers: int) -> Iterator[tuple[Any, Any]]:
+        asked.append(workers)
+        return ((job, function(job)) for job in jobs)
+
+    monkeypatch.setattr(module, "decode_all", decode_all)
+    for cores, workers in ((64, MOST_WORKERS), (2, 2)):
+        monkeypatch.setattr(decoder, "usable_cores", lambda cores=cores: cores)
+        audit(sound)
+        assert asked.pop() == workers
+
+
 @pytest.mark.slow
 def test_ten_thousand_items_take_less_than_a_gibibyte(tmp_path: Path) -> None:
     dataset = make_set(tmp_path / "set", patients=1000, each=10)
     script = (
         "import resource, sys; from pathlib import Path\n"
         "from edge3vt.data.audit import audit; from edge3vt.data.dataset import read_dataset\n"
+        "from edge3vt.data.decoder import MOST_WORKERS\n"
         "result = audit(read_dataset(Path(sys.argv[1])), workers=2)\n"
         "own, child = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))\n"
-        "print(result.items, result.passed, own + 2 * child)"
+        "print(result.items, result.passed, own + MOST_WORKERS * child)"
     )
     command = [sys.executable, "-c", script, str(dataset.folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
