@@ -13,15 +13,14 @@ from edge3vt.cli.output import Json, Overwrite, finish, note, progress
 from edge3vt.core.documents import read_toml
 from edge3vt.core.errors import ConfigError
 from edge3vt.core.frame import Region
-from edge3vt.core.machine import usable_cores
 from edge3vt.data.dataset import MANIFEST, PARTIAL
+from edge3vt.data.decoder import MOST_WORKERS, usual_workers
 from edge3vt.data.importers.kind import kind_of
 from edge3vt.data.importers.labels import LabelMap
 from edge3vt.data.imports import Imported, import_set
 from edge3vt.data.intake import Request
 from edge3vt.data.pseudonym import key_path, patient_key
 
-MOST_WORKERS = 10  # by default: a reader of pictures takes about 85 MiB, so that all fit into 1 GiB
 SHOWN = 50  # refused files named one by one; --json names all
 
 app = typer.Typer(no_args_is_help=True, help="Data sets: import, audit, split, show and export them.")
@@ -63,7 +62,9 @@ def import_(
             "--patient-key", help="The key file behind the patients' names, OUT.patient-key by default: keep it."
         ),
     ] = None,
-    workers: Annotated[int | None, typer.Option(help="Processes that read; one a core by default, 10 at most.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(help=f"Processes that read; one a core by default, {MOST_WORKERS} at most.")
+    ] = None,
     overwrite: Overwrite = False,
     json: Json = False,
 ) -> int:
@@ -96,7 +97,7 @@ def import_(
                 request,
                 out,
                 patient_key(path),
-                workers=workers or min(usable_cores(), MOST_WORKERS),
+                workers=workers or usual_workers(),
                 overwrite=overwrite,
                 told=told,
             )
