@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 
 from edge3vt.core.errors import BackendMissingError, DataError, Edge3vtError
 from edge3vt.core.machine import usable_cores
+from edge3vt.core.machine import usable_cores
 
 try:
     import resource
@@ -29,6 +30,7 @@ TIMEOUT_S = 5.0
 MEMORY_MIB = 1024
 START_S = 60.0  # to start a child, or to import what it was asked to run; our own choice
 MOST_WORKERS = 10  # by default: a reader of pictures takes up to 85 MiB, so that all fit into 1 GiB with the parent
+MOST_WORKERS = 10  # unless asked for: a child that reads pictures takes about 85 MiB, so that all fit into 1 GiB
 J = TypeVar("J")
 
 
@@ -143,6 +145,11 @@ class Decoder:
 
 def usual_workers() -> int:
     """One a core, as far as memory goes."""
+    return min(usable_cores(), MOST_WORKERS)
+
+
+def usual_workers() -> int:
+    """How many children at a time, where nobody says: one a core, MOST_WORKERS at most."""
     return min(usable_cores(), MOST_WORKERS)
 
 

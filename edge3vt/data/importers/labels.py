@@ -22,6 +22,7 @@ class LabelMap:
     and 0 are background where they are not listed.
     pictures, masks: of a source of pictures, the names of the folders that hold them; no masks: "".
     splits: folders of the source whose pictures belong to a split.
+    blanked: the user's word that the pictures hold nothing outside the ultrasound picture, such as a name.
     """
 
     schema: int
@@ -30,6 +31,7 @@ class LabelMap:
     pictures: str = "images"
     masks: str = "masks"
     splits: dict[str, Split] = field(default_factory=dict)
+    blanked: bool = False
 
     def __post_init__(self) -> None:
         ClassMap(self.schema, self.classes)

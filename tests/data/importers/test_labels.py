@@ -26,6 +26,9 @@ def test_a_class_map_is_a_toml_file(tmp_path: Path) -> None:
     )
     assert labels.colours() == {0: 0, 0x800000: 1, 0x008000: 2, 0x00FF00: 2}
     assert not labels.levels()
+    assert not labels.blanked
+    path.write_text('schema = 1\nclasses = ["background", "nerve"]\nblanked = true\n')
+    assert read_toml(LabelMap, path).blanked
 
 
 def test_levels_are_greys_and_indices() -> None:
