@@ -20,7 +20,7 @@ from edge3vt.data.decoder import MOST_WORKERS
 from edge3vt.data.exporters import labelme, nnunet, pictures
 from edge3vt.data.page import page
 from edge3vt.data.rules import RULES
-from edge3vt.data.split import SHARES, SPLITS, split_items
+from edge3vt.data.split import SHARES, SPLITS, alike_patients, split_items
 from edge3vt.picture.images import write_image
 
 SHOWN = 10  # findings of a rule that are printed; --json has them all
@@ -64,6 +64,10 @@ def split(
     keep: Annotated[
         bool, typer.Option("--keep", help="Patients who have a split stay there; only the others are dealt out.")
     ] = False,
+    together_like: Annotated[
+        bool,
+        typer.Option("--together-like", help="Keep patients with near-duplicate pictures together: they may be one."),
+    ] = False,
     overwrite: Overwrite = False,
     json: Json = False,
 ) -> int:
@@ -75,13 +79,21 @@ def split(
     placed = sum(item.split is not None for item in dataset.items)
     if placed and not keep and not overwrite:
         raise ConfigError(f"{folder}: {placed} items have a split; keep it with --keep, or replace it with --overwrite")
-    items = split_items(dataset.items, _shares(shares), seed=seed, keep=keep)
+    numbers, alike = _shares(shares), set[tuple[str, str]]()
+    if together_like:
+        with progress("comparing") as told:
+            alike = set(alike_patients(dataset, told))
+    items = split_items(dataset.items, numbers, seed=seed, keep=keep, alike=alike)
     write_items(dataset, items)
     counts = _counts(Dataset(folder, dataset.name, dataset.classes, items))
     lines = [
         f"{name}: {c['patients']} patients, {c['items']} items, {c['labelled']} labelled" for name, c in counts.items()
     ]
-    return finish("data split", True, {"set": str(folder), "seed": seed, "splits": counts}, lines, json=json)
+    joined = len({patient for pair in alike for patient in pair})
+    if together_like:
+        lines.append(f"{joined} patients have near-duplicates of another's pictures, and stay with them")
+    document = {"set": str(folder), "seed": seed, "splits": counts, "together": joined}
+    return finish("data split", True, document, lines, json=json)
 
 
 def show(

@@ -89,6 +89,11 @@ def inspect(job: Job) -> Look:
     return Look(tuple(troubles), seen, levels, pixels)
 
 
+def printed(job: Job) -> Print | None:
+    """The print of an item's picture, as an audit compares it. Raises DataError."""
+    return fingerprint(read_image(job.folder / PICTURES / f"{job.item.id}.png"), region_of(job.item))
+
+
 def percentile(levels: NDArray[np.int64], percent: float) -> int:
     """The grey level that ``percent`` of the pixels do not exceed."""
     return int(np.searchsorted(np.cumsum(levels), percent / 100 * levels.sum()))

@@ -28,7 +28,11 @@ _GROUP = "import again and say what pictures of one patient share (--patient-fro
 RULES: dict[str, Rule] = {
     "no-patient": Rule("error", "every item tells whom it shows", _GROUP.split(",")[0]),
     "patient-leak": Rule("error", "no patient is in two splits", "edge3vt data split --overwrite"),
-    "near-duplicate-leak": Rule("error", "no picture has a near-duplicate in another split", _GROUP),
+    "near-duplicate-leak": Rule(
+        "error",
+        "no picture has a near-duplicate in another split",
+        "edge3vt data split --overwrite --together-like; or leave one of the two out",
+    ),
     "file-missing": Rule("error", "every file of the manifest is there", f"restore it, or {_AGAIN}"),
     "file-changed": Rule("error", "every file has the SHA-256 of the manifest", f"restore it, or {_AGAIN}"),
     "file-unreadable": Rule("error", "every file is a grey picture", _AGAIN),

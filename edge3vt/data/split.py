@@ -1,35 +1,47 @@
-"""Train, validation and test: whole patients, dealt out so that pictures, labels and classes come near the shares."""
+"""Train, validation and test: whole patients, or groups of those alike, dealt out near the shares of all quantities."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge3vt.core.errors import ConfigError, DataError
-from edge3vt.data.dataset import Item, Split
+from edge3vt.data.dataset import Dataset, Item, Split
+from edge3vt.data.decoder import decode_all, usual_workers
+from edge3vt.data.inspection import Job, printed
+from edge3vt.data.likeness import Print, near_pairs
 
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 SHARES = (0.7, 0.15, 0.15)
 
 
 def split_items(
-    items: Sequence[Item], shares: Sequence[float] = SHARES, *, seed: int, keep: bool = False
+    items: Sequence[Item],
+    shares: Sequence[float] = SHARES,
+    *,
+    seed: int,
+    keep: bool = False,
+    alike: Iterable[tuple[str, str]] = (),
 ) -> tuple[Item, ...]:
     """The items in their order, each with the split of its patient.
 
-    keep: a patient with an item that has a split already stays there. Raises ConfigError for shares that are none,
-    DataError where an item lacks a patient, a kept patient is in two splits, or patients are fewer than splits.
+    keep: a patient with an item that has a split already stays there. alike: patients who stay together. Raises
+    ConfigError for shares that are none, DataError where an item lacks a patient, a kept patient is in two splits, or
+    patients are fewer than splits.
     """
     _check(shares)
-    patients: dict[str, list[Item]] = {}
     for item in items:
         if not item.patient:
             raise DataError(f"the item {item.id} has no patient, so it cannot be split; import it with a group")
-        patients.setdefault(item.patient, []).append(item)
+    leader = leaders({item.patient for item in items}, alike)
+    patients: dict[str, list[Item]] = {}
+    for item in items:
+        patients.setdefault(leader[item.patient], []).append(item)
     fixed = {patient: _fixed(patient, own) for patient, own in patients.items()} if keep else {}
     names = sorted(patients)
     where = assign(
@@ -39,7 +51,43 @@ def split_items(
         seed,
     )
     split_of = {name: SPLITS[index] for name, index in zip(names, where, strict=True)}
-    return tuple(replace(item, split=split_of[item.patient]) for item in items)
+    return tuple(replace(item, split=split_of[leader[item.patient]]) for item in items)
+
+
+def alike_patients(
+    dataset: Dataset, told: Callable[[int, int], None] = lambda done, total: None
+) -> Iterator[tuple[str, str]]:
+    """Every two patients of whom a picture of one is a near-duplicate of one of the other. Raises DataError.
+
+    Every picture is read, as an audit does. told is called with (done, total).
+    """
+    number = {patient: index for index, patient in enumerate({item.patient: None for item in dataset.items})}
+    prints: list[tuple[str, Print]] = []
+    jobs = (Job(dataset.folder, dataset.classes, item) for item in dataset.items)
+    with closing(decode_all(printed, jobs, usual_workers())) as answers:
+        for done, (job, seen) in enumerate(answers, start=1):
+            if isinstance(seen, DataError):
+                raise seen
+            if seen is not None:
+                prints.append((job.item.patient, seen))
+            told(done, len(dataset.items))
+    for pair in near_pairs([seen for _, seen in prints], [number[patient] for patient, _ in prints]):
+        yield prints[pair.first][0], prints[pair.second][0]
+
+
+def leaders(patients: Iterable[str], alike: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """For each patient the first, by name, of those who stay together, however many pairs lead from one to another."""
+    leader = {patient: patient for patient in patients}
+
+    def first(patient: str) -> str:
+        while leader[patient] != patient:
+            leader[patient] = patient = leader[leader[patient]]
+        return patient
+
+    for one, other in alike:
+        low, high = sorted((first(one), first(other)))
+        leader[high] = low
+    return {patient: first(patient) for patient in leader}
 
 
 def assign(
@@ -91,15 +139,17 @@ def _check(shares: Sequence[float]) -> None:
 def _fixed(patient: str, items: Sequence[Item]) -> Split | None:
     splits = sorted({item.split for item in items if item.split is not None})
     if len(splits) > 1:
-        raise DataError(f"the patient {patient} is in {' and '.join(splits)}; split again without --keep")
+        more = len({item.patient for item in items}) - 1
+        whom = f"the patient {patient} " + (f"and {more} alike are" if more else "is")
+        raise DataError(f"{whom} in {' and '.join(splits)}; split again without --keep")
     return splits[0] if splits else None
 
 
 def _counts(patients: Sequence[Sequence[Item]]) -> NDArray[np.float64]:
-    """(patients, quantities): the patient itself, its items, those with a mask, and those with each class."""
+    """(groups, quantities): the patients themselves, their items, those with a mask, and those with each class."""
     names = sorted({name for items in patients for item in items for name in item.classes})
     rows = [
-        [1, len(items), sum(item.mask_sha256 is not None for item in items)]
+        [len({item.patient for item in items}), len(items), sum(item.mask_sha256 is not None for item in items)]
         + [sum(name in item.classes for item in items) for name in names]
         for items in patients
     ]

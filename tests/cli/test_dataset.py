@@ -121,6 +121,25 @@ def test_split_by_patient(capsys: pytest.CaptureFixture[str], unsplit: Dataset) 
     assert {item.split for item in read_dataset(folder).items} == {"train", "validation"}
 
 
+def test_copies_under_two_names_are_split_together_when_asked(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Patients p0, p1 ... hold the same picture two by two, as where every file counts as a patient."""
+    dataset = make_set(tmp_path / "set", patients=12, each=1)
+    for patient in range(0, 12, 2):
+        dataset = repainted(dataset, f"p{patient + 1}-0", picture=tissue(patient))
+    folder = dataset.folder
+    document(capsys, "data", "split", folder, "--overwrite")
+    code, out, _ = called(capsys, "data", "audit", folder)
+    assert (code, "error near-duplicate-leak" in out) == (1, True)
+    told = document(capsys, "data", "split", folder, "--overwrite", "--together-like")
+    assert told["together"] == 12
+    where = {item.patient: item.split for item in read_dataset(folder).items}
+    assert all(where[f"p{patient}"] == where[f"p{patient + 1}"] for patient in range(0, 12, 2))
+    assert set(where.values()) == {"train", "validation", "test"}
+    assert "near-duplicate-leak" not in called(capsys, "data", "audit", folder)[1]
+
+
 @pytest.mark.parametrize("shares", ["a,b,c", "0.5", "0.9,0.2,0.1"])
 def test_shares_that_are_none_are_refused(capsys: pytest.CaptureFixture[str], unsplit: Dataset, shares: str) -> None:
     assert "0.7,0.15,0.15" in refused(capsys, "data", "split", unsplit.folder, "--shares", shares)

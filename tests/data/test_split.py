@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +13,8 @@ from hypothesis import strategies as st
 
 from edge3vt.core.errors import ConfigError, DataError
 from edge3vt.data.dataset import Item
-from edge3vt.data.split import SPLITS, split_items
+from edge3vt.data.split import SPLITS, alike_patients, split_items
+from tests.data.cohort import make_set, repainted, tissue
 
 
 def item(id: str, patient: str, classes: tuple[str, ...] = ("vessel",), *, labelled: bool = True) -> Item:
@@ -86,6 +88,35 @@ def test_keep_refuses_a_patient_in_two_splits() -> None:
     items[:2] = [replace(items[0], split="test"), replace(items[1], split="train")]
     with pytest.raises(DataError, match="the patient p0 is in test and train"):
         split_items(items, seed=0, keep=True)
+
+
+@given(pairs=st.lists(st.tuples(st.integers(0, 19), st.integers(0, 19)), max_size=12), seed=st.integers(0, 9))
+def test_patients_who_are_alike_stay_together_over_any_number_of_pairs(pairs: list[tuple[int, int]], seed: int) -> None:
+    alike = [(f"p{one}", f"p{other}") for one, other in pairs]
+    items = split_items(cohort([2] * 20), seed=seed, alike=alike)
+    where = {it.patient: it.split for it in items}
+    assert all(where[one] == where[other] for one, other in alike)
+    assert items == split_items(cohort([2] * 20), seed=seed, alike=[pair[::-1] for pair in alike[::-1]])
+
+
+def test_those_alike_count_as_so_many_patients_and_must_be_kept_in_one_split() -> None:
+    items = cohort([1] * 20)
+    alike = [("p0", f"p{n}") for n in range(1, 14)]
+    dealt = Counter(it.split for it in split_items(items, (0.7, 0.15, 0.15), seed=0, alike=alike))
+    assert dealt == {"train": 14, "validation": 3, "test": 3}
+    items[:2] = [replace(items[0], split="test"), replace(items[1], split="train")]
+    with pytest.raises(DataError, match="the patient p0 and 1 alike are in test and train"):
+        split_items(items, seed=0, keep=True, alike=[("p1", "p0")])
+
+
+def test_the_likeness_search_finds_patients_whose_pictures_are_copies(tmp_path: Path) -> None:
+    dataset = repainted(make_set(tmp_path / "set", patients=6), "p4-1", picture=tissue(0)[:, ::-1].copy())
+    told: list[tuple[int, int]] = []
+    assert set(alike_patients(dataset, lambda *done: told.append(done))) == {("p0", "p4")}
+    assert told[-1] == (12, 12)
+    (dataset.folder / "pictures/p5-0.png").write_bytes(b"no picture")
+    with pytest.raises(DataError, match="p5-0"):
+        list(alike_patients(dataset))
 
 
 def test_items_without_a_patient_are_refused() -> None:
