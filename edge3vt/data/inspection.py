@@ -94,6 +94,12 @@ def printed(job: Job) -> Print | None:
     return fingerprint(read_image(job.folder / PICTURES / f"{job.item.id}.png"), region_of(job.item))
 
 
+def lit_outside(picture: Pixels, region: Region) -> int:
+    """How many pixels of a (H, W) picture outside its region are not black."""
+    inside = picture[region.y0 : region.y1, region.x0 : region.x1]
+    return int(np.count_nonzero(picture) - np.count_nonzero(inside))
+
+
 def percentile(levels: NDArray[np.int64], percent: float) -> int:
     """The grey level that ``percent`` of the pixels do not exceed."""
     return int(np.searchsorted(np.cumsum(levels), percent / 100 * levels.sum()))
@@ -138,10 +144,8 @@ def _of_mask(mask: Mask, job: Job) -> Iterator[Trouble]:
 
 
 def _of_picture(picture: Pixels, region: Region | None) -> Iterator[Trouble]:
-    if region is not None:
-        lit = np.count_nonzero(picture) - np.count_nonzero(picture[region.y0 : region.y1, region.x0 : region.x1])
-        if lit:
-            yield "outside-lit", f"{lit} pixels outside its region are not black and may hold text"
+    if region is not None and (lit := lit_outside(picture, region)):
+        yield "outside-lit", f"{lit} pixels outside its region are not black and may hold text"
     found = words(picture)
     if found:
         one = found[0]

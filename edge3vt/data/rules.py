@@ -53,12 +53,12 @@ RULES: dict[str, Rule] = {
     ),
     "text-unblanked": Rule(
         "error",
-        "no picture without a known region, blanked by nobody here, holds marks like text on level ground",
+        "no picture without a region, so not blanked on import, holds marks like text on level ground",
         "look at the pictures; where it is text, import with --region; where none is, accept the rule",
     ),
     "text-like": Rule(
         "warning",
-        "no picture with a known region holds marks like text on level ground",
+        "no picture with a region holds marks like text on level ground",
         "look at the pictures; where it is text, import with --region",
     ),
     "duplicate": Rule("warning", "pictures of a split are near-duplicates within one cine only", _GROUP),

@@ -1,4 +1,4 @@
-"""Train, validation and test: whole patients, or groups of those alike, dealt out near the shares of all quantities."""
+"""Train, validation and test: whole patients dealt out so that pictures, labels and classes come near the shares."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ def export(dataset: Dataset, out: Path, *, overwrite: bool = False) -> int:
             copy_file(dataset, item, PICTURES, folder / f"{item.id}.png")
             if item.mask_sha256 is not None:
                 write_json(_document(item, shapes(dataset.mask(item)), dataset.classes), folder / f"{item.id}.json")
-        write_class_map(folder, dataset.classes)
+        write_class_map(folder, dataset)
         write_bytes(folder / "labels.txt", "".join(f"{name}\n" for name in dataset.classes).encode())
     return len(dataset.items)
 

@@ -46,7 +46,7 @@ def export(dataset: Dataset, out: Path, *, overwrite: bool = False) -> int:
             "file_ending": ".png",
         }
         write_json(description, folder / "dataset.json")
-        write_class_map(folder, dataset.classes)
+        write_class_map(folder, dataset)
     return len(training) + len(test)
 
 

@@ -22,5 +22,5 @@ def export(dataset: Dataset, out: Path, *, overwrite: bool = False) -> int:
             copy_pair(dataset, item, place / kind / f"{item.id}.png", place / "masks" / f"{item.id}.png")
         labels = {str(index): name for index, name in enumerate(dataset.classes)}
         splits = sorted({item.split for item in dataset.items if item.split is not None})
-        write_class_map(folder, dataset.classes, labels=labels, splits=splits)
+        write_class_map(folder, dataset, labels=labels, splits=splits)
     return len(dataset.items)

@@ -13,6 +13,8 @@ from edge3vt.core.digest import read_verified
 from edge3vt.core.documents import write_bytes
 from edge3vt.core.errors import ConfigError, DataError
 from edge3vt.data.dataset import MASKS, PICTURES, Dataset, Item
+from edge3vt.data.inspection import lit_outside, region_of
+from edge3vt.data.lettering import words
 
 CLASS_MAP = "classes.toml"
 _MARK = "# Exported by edge3vt"
@@ -60,15 +62,25 @@ def copy_pair(dataset: Dataset, item: Item, picture: Path, mask: Path) -> None:
 
 
 def write_class_map(
-    folder: Path, classes: Iterable[str], *, labels: Mapping[str, str] | None = None, splits: Iterable[str] = ()
+    folder: Path, dataset: Dataset, *, labels: Mapping[str, str] | None = None, splits: Iterable[str] = ()
 ) -> None:
-    """The class map with which an import gives these classes in this order."""
+    """The class map with which an import gives the classes in their order.
+
+    It says ``blanked`` unless a picture is lit outside its region, or has none and holds marks like text.
+    """
     lines = [f"{_MARK}: the class map to import this folder with.", "schema = 1"]
-    lines.append(f"classes = [{', '.join(_text(name) for name in classes)}]")
+    lines.append(f"classes = [{', '.join(_text(name) for name in dataset.classes)}]")
+    if all(_blanked(dataset, item) for item in dataset.items):
+        lines.append("blanked = true")
     for name, table in (("labels", dict(labels or {})), ("splits", {split: split for split in splits})):
         if table:
             lines += ["", f"[{name}]", *(f"{_text(key)} = {_text(value)}" for key, value in table.items())]
     write_bytes(folder / CLASS_MAP, ("\n".join(lines) + "\n").encode())
+
+
+def _blanked(dataset: Dataset, item: Item) -> bool:
+    region, picture = region_of(item), dataset.picture(item)
+    return not (words(picture) if region is None else lit_outside(picture, region))
 
 
 def _text(value: str) -> str:

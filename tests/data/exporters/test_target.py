@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from edge3vt.core.documents import read_toml
 from edge3vt.core.errors import ConfigError
+from edge3vt.core.frame import Pixels
+from edge3vt.data.dataset import Dataset
 from edge3vt.data.exporters.target import whole_folder, write_class_map
 from edge3vt.data.importers.labels import LabelMap
+from edge3vt.picture.text import rendered
+from tests.data.cohort import SIDE, changed, make_set, repainted, tissue
 
 
 def make(out: Path, text: str, *, overwrite: bool = False) -> None:
     with whole_folder(out, overwrite=overwrite) as folder:
         (folder / "file.txt").write_text(text)
-        write_class_map(folder, ["background", "vessel"])
+        write_class_map(folder, Dataset(out, "none", ("background", "vessel"), ()))
 
 
 def test_an_export_is_replaced_when_asked_only(tmp_path: Path) -> None:
@@ -60,8 +65,33 @@ def test_what_is_no_export_is_not_replaced(tmp_path: Path, kind: str) -> None:
 
 def test_a_class_map_reads_back_whatever_the_names(tmp_path: Path) -> None:
     classes = ("background", 'a "quoted" one', "back\\slash", "ä 😀", "tab\tand\x7fdel")
-    write_class_map(tmp_path, classes, labels={"1": classes[1]}, splits=["train", "test"])
+    write_class_map(
+        tmp_path, Dataset(tmp_path, "none", classes, ()), labels={"1": classes[1]}, splits=["train", "test"]
+    )
     back = read_toml(LabelMap, tmp_path / "classes.toml")
     assert back.classes == classes
     assert back.labels == {"1": classes[1]}
     assert back.splits == {"train": "train", "test": "test"}
+
+
+def lettered() -> Pixels:
+    picture = np.zeros((SIDE, SIDE), np.uint8)
+    text = rendered("DOE JANE", 12, (255, 255, 255))[:20, :70, 0]
+    picture[64 : 64 + text.shape[0], 12 : 12 + text.shape[1]] = np.where(text > 20, text, 0)
+    return picture
+
+
+def test_only_pictures_with_nothing_around_them_are_said_to_be_blanked(tmp_path: Path) -> None:
+    def says_blanked(dataset: Dataset) -> bool:
+        write_class_map(tmp_path, dataset)
+        return read_toml(LabelMap, tmp_path / "classes.toml").blanked
+
+    dataset = make_set(tmp_path / "set", patients=3, each=1)
+    assert says_blanked(dataset)
+    lit = tissue(0)
+    lit[2, 3] = 1
+    dataset = repainted(dataset, "p2-0", picture=lit)
+    assert not says_blanked(dataset)
+    dataset = changed(dataset, "p2-0", facts={})
+    assert says_blanked(dataset)
+    assert not says_blanked(repainted(dataset, "p2-0", picture=lettered()))
