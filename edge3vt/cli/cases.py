@@ -146,7 +146,7 @@ def write_case(case: Case) -> tuple[Case, list[Item]]:
             if side:
                 scene.rescan(plan.width, plan.height)
             seconds = float(rng.uniform(0, scene.duration_s))
-            items.append(_write(case, scene, f"{case.name}-{side}", seconds, person, who, None, None))
+            items.append(_write(case, scene, f"{case.name}-{side}", seconds, person, who, None, side))
     return case, items
 
 
@@ -158,9 +158,9 @@ def _write(
     person: Annotator | None,
     who: int,
     cine: str | None,
-    frame: int | None,
+    place: int,
 ) -> Item:
-    """One item: its outlines and its exact mask first, so that they are there when it is."""
+    """The ``place``-th item of a case: its outlines and its exact mask first, so that they are there when it is."""
     picture = scene.at(seconds)
     mask = picture.mask if case.plan.labelled else None
     facts = _facts(scene, seconds, picture.region, picture.holds_view)
@@ -169,7 +169,7 @@ def _write(
         _write_file(case.folder / CONTOURS / f"{id}.json", to_json(outlined, indent=None).encode())
     if mask is not None and person is not None:
         _write_file(case.folder / TRUTH / f"{id}.png", encoded_png(mask))
-        mask = person.annotate(mask, picture.mm_per_px, np.random.default_rng([case.seed, frame or 0, 0xA770]))
+        mask = person.annotate(mask, picture.mm_per_px, np.random.default_rng([case.seed, place, 0xA770]))
         facts["annotator"] = str(who)
     return write_item(
         case.folder,
@@ -181,7 +181,7 @@ def _write(
         source=SOURCE,
         mm_per_px=picture.mm_per_px,
         cine=cine,
-        frame=frame,
+        frame=None if cine is None else place,
         facts=facts,
     )
 

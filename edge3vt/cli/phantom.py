@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from edge3vt.cli.output import Json, Overwrite, finish
+from edge3vt.core.digest import sha256_bytes
+from edge3vt.core.documents import to_json
 from edge3vt.core.errors import ConfigError, DataError
 from edge3vt.data.dataset import MANIFEST, MASKS, PARTIAL, PICTURES, Item
 from edge3vt.data.writer import DatasetWriter
@@ -104,7 +106,8 @@ def phantom(
     if overwrite:
         _clear(out, own)
     request = _request(plan) | {"seed": str(seed), "cases": str(cases), "shard": shard}
-    name = f"phantom {'arm ' if arm else ''}{site} {seed}"
+    digest = sha256_bytes(to_json(_request(plan)).encode())[:8]  # parts of other plans do not merge
+    name = f"phantom {'arm ' if arm else ''}{site} {seed} {digest}"
     try:
         with DatasetWriter(out, name, classes_of(plan), resume=True, request=request) as writer:
             for _ in _tracked(write_cases(jobs, writer), len(jobs)):

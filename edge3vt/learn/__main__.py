@@ -47,7 +47,7 @@ def main() -> None:
     files = sorted(f for path in asked.negatives for f in (path.iterdir() if path.is_dir() else [path]))
     negatives = real_negatives(files) if files else None
     pictures = phantom_pictures(asked.cache, TRAINING_SEED, asked.phantoms)
-    settings = Settings(stages=(Stage(256, 0.45 * asked.minutes), Stage(SIZE, 0.55 * asked.minutes)))
+    settings = Settings(stages=(Stage(256, 0.25 * asked.minutes), Stage(SIZE, 0.75 * asked.minutes)))
     torch.manual_seed(settings.seed)
     model = Student()
     steps = train(model, pictures, negatives, settings, asked.out, resume=asked.resume)

@@ -62,7 +62,7 @@ class Beam:
     focus_mm: float
     focal_length_mm: float  # depth over which the lateral width grows by sqrt(2)
     side_lobe: float  # share of amplitude
-    specular: float  # amplitude of an interface, per 10 dB of its jump, against soft tissue's scattering
+    specular: float  # amplitude of an interface, per 10 dB of its jump; about that of soft tissue at 1
     edge_db: float  # lost a mm of an outline along the beam, per 10 dB of its jump
     reverberation: float  # amplitude of the copy
     reverberation_mm: float
@@ -130,8 +130,8 @@ def draw_beam(rng: np.random.Generator, deepest_mm: float, wavelength: float = 1
     wavelength: against such a setting; a small-parts probe has about half of it.
     """
     return Beam(
-        axial_mm=wavelength * float(rng.uniform(0.16, 0.34)),
-        lateral_mm=wavelength * float(np.exp(rng.uniform(np.log(0.36), np.log(0.9)))),
+        axial_mm=wavelength * float(rng.uniform(0.15, 0.3)),
+        lateral_mm=wavelength * float(np.exp(rng.uniform(np.log(0.26), np.log(0.62)))),
         focus_mm=deepest_mm * float(rng.uniform(0.35, 0.8)),
         focal_length_mm=float(rng.uniform(45, 110)),
         side_lobe=float(rng.uniform(0.0, 0.08)),
@@ -143,7 +143,7 @@ def draw_beam(rng: np.random.Generator, deepest_mm: float, wavelength: float = 1
         clutter_mm=float(rng.uniform(6, 25)),
         noise_db=float(rng.uniform(-60, -32)),
         dynamic_range_db=float(rng.uniform(36, 58)),
-        grey_level=float(rng.uniform(0.3, 0.54)),
+        grey_level=float(rng.uniform(0.34, 0.56)),
         gamma=float(rng.uniform(0.9, 1.6)),
         smoothing=float(rng.choice([0.0, rng.uniform(0.4, 1.0)], p=[0.15, 0.85])),
     )
@@ -154,7 +154,7 @@ def draw_gain(rng: np.random.Generator) -> Field:
     depth = np.interp(np.linspace(0, 1, DEPTHS), np.linspace(0, 1, 5), rng.normal(0, 2.0, 5))
     contact = ndimage.gaussian_filter1d(rng.standard_normal(LINES), LINES / 25)
     contact /= max(float(contact.std()), 1e-6)
-    lost = np.minimum(contact + rng.uniform(0.3, 2.5), 0) * rng.uniform(1, 10)
+    lost = np.minimum(contact + rng.uniform(0.5, 2.5), 0) * rng.uniform(1, 8)
     gain: Field = (depth[:, None] + lost[None, :]).astype(np.float32)
     return gain
 

@@ -2,9 +2,9 @@
 
 Plane: millimetres, origin in the middle of the thorax, +x to the fetal left, +y to the front; the spine is at -y.
 Vessel diameters: Zalel 2004 (core.anatomy), whose PA/Ao is 1.14-1.18; it spreads as 1.16 +- 0.18 does (966 normal
-fetuses, Ultrasound Obstet Gynecol 2007), half of it in either vessel. Cut-offs of the variants: Ao/PA 0.7 and 1.2
-(10.1007/s40556-021-00328-0). Thorax diameter: a straight line through 52 mm at 22 weeks and 83 mm at 34, our rounding
-of published thoracic circumferences; spreads, positions, trachea and tissue are our own choice.
+fetuses, Ultrasound Obstet Gynecol 2007), cut off where the variants begin, half of it in either vessel. These begin at
+Ao/PA 0.7 and 1.2 (10.1007/s40556-021-00328-0). Thorax diameter: a straight line through 52 mm at 22 weeks and 83 mm at
+34, our rounding of published thoracic circumferences; spreads, positions, trachea and tissue are our own choice.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def draw_anatomy(
     trachea_at = near(1.5 if right_arch else -3.5, -8.0, 0.8)
     junction = near(5.0 * side, -14.5)
     pa_start = near(7.5, 13.5, 1.4)
-    ao_start = pa_start + np.array([-(pa + ao) * rng.uniform(1.2, 1.8) - gap, -rng.uniform(1, 4.5) * unit])
+    ao_start = pa_start + np.array([-(pa + ao) * rng.uniform(1.4, 2.0) - gap, -rng.uniform(1, 4.5) * unit])
     beside = trachea + 0.8 + float(rng.uniform(0.2, 1.2))  # from the trachea's middle to the nearest vessel's wall
     if right_duct:  # the duct runs between arch and trachea
         duct_at = np.array([trachea_at[0] - beside - pa, trachea_at[1]])
@@ -98,13 +98,13 @@ def draw_anatomy(
         behind = np.array([junction[0] + ao * 0.5, junction[1] - 0.5])
         arch = _through(ao_start, arch_at, junction)
         first = bezier(pa_start, np.array([duct_at[0] + 2.0 * unit, pa_start[1] * 0.4]), duct_at, 9)
-        duct = np.concatenate([first, bezier(duct_at, np.array([duct_at[0] - 0.5, behind[1] - 1.0]), behind, 7)[1:]])
+        duct = np.concatenate([first, bezier(duct_at, np.array([duct_at[0] + 0.5, behind[1] - 2.0]), behind, 7)[1:]])
     else:
         arch = _through(ao_start, arch_at, junction)
         way = (pa_start + junction) / 2 + near(1.0, 0, 0.8) if not right_duct else duct_at
         duct = _through(pa_start, way, junction)
         aside = np.array([0.4 * unit, 0.0])
-        for _ in range(12):  # two lumens until they meet
+        for _ in range(0 if right_duct else 20):  # two lumens over the first third at least
             if _gap(arch, duct) > pa + ao + gap:
                 break
             pa_start, way = pa_start + aside, way + aside
@@ -170,9 +170,9 @@ def _through(start: Path, middle: Path, end: Path) -> Path:
 
 
 def _gap(arch: Path, duct: Path) -> float:
-    """Least distance of the two courses over the arch's first half, in mm."""
-    half = arch[: len(arch) // 2 + 1, None, :]
-    return float(np.hypot(*(half - duct[None]).transpose(2, 0, 1)).min())
+    """Least distance of the two courses over the arch's first third, in mm."""
+    third = arch[: len(arch) // 3 + 1, None, :]
+    return float(np.hypot(*(third - duct[None]).transpose(2, 0, 1)).min())
 
 
 def _point(at: NDArray[np.float64]) -> Point:

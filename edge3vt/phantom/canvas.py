@@ -20,7 +20,7 @@ CELLS = round(2 * HALF_MM / CELL_MM)
 Path = NDArray[np.float64]  # (N, 2) mm
 Window = tuple[slice, slice]
 
-TISSUE_DB_PER_MM = 0.06  # two-way: 0.5 dB/cm/MHz at 6 MHz (Duck 1990, Physical Properties of Tissue), less harmonics
+TISSUE_DB_PER_MM = 0.08  # two-way; by eye: scanners even out most of what 0.5 dB/cm/MHz would make of it
 FLUID_DB, BLOOD_DB, BONE_DB = -46.0, -34.0, 15.0
 BONE_DB_PER_MM = 2.5
 
@@ -120,7 +120,7 @@ def draw_texture(rng: np.random.Generator) -> Field:
 
 def draw_blur_mm(rng: np.random.Generator) -> float:
     """A slice's blur; our own choice."""
-    return float(rng.uniform(0.1, 0.55))
+    return float(rng.uniform(0.1, 0.45))
 
 
 def ellipse(at: tuple[float, float], half_mm: tuple[float, float], angle: float = 0.0, *, reach: float = 1.0) -> Shape:

@@ -21,18 +21,21 @@ from edge3vt.phantom.motion import PULSATION, Motion, Pose, draw_motion
 from edge3vt.phantom.planes import ARM_CLASSES, OTHER_SHARES, OTHER_VIEWS, OtherView, draw_arm, draw_other
 from edge3vt.phantom.scanner import DEPTHS, LINES, Probe, Scanner, Setup, Site, draw_setup
 from edge3vt.phantom.site_b import draw_aperture
-from edge3vt.phantom.texture import BANK, Field, Scatterers, complex_noise, scatterers
+from edge3vt.phantom.texture import BANK, Field, complex_noise, grain
 
 Kind = Literal["view", "sweep", "other", "arm"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 BEAT_STEPS = 8
-GRAIN_MM = 0.2  # of a cell of the scatterer field
+GRAIN_MM = 0.1  # of a cell of the scatterer field, half of it for small parts
 LOST_CONTACT_DB = -80.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Picture:
-    """One picture: (H, W) uint8 luma, and its truth, (H, W) uint8 class indices, empty when it is not the view."""
+    """One picture: (H, W) uint8 luma, and its truth, (H, W) uint8 class indices.
+
+    The truth of a fetus is empty when the picture is not the view; that of an arm, never the view, is not.
+    """
 
     pixels: Pixels
     mask: Mask
@@ -115,12 +118,14 @@ class Scene:
 
     def _draw_scan(self, width: int, height: int) -> None:
         rng = self._rng
-        self._grain_at = rng.integers(0, BANK, 2)
+        self._grain_at, self._grain_mm = rng.integers(0, BANK, 2), GRAIN_MM / 2 if self.kind == "arm" else GRAIN_MM
         self.setup: Setup = draw_setup(rng, width, height, site=self.site, probe=self._probe)
         if self.kind == "arm":
             width_mm = float(rng.uniform(28, 50))
         else:
-            width_mm = float(np.clip(thorax_mm(self.anatomy.gestational_weeks) * rng.uniform(0.9, 1.7), 48, 120))
+            thorax = thorax_mm(self.anatomy.gestational_weeks)
+            low, high = self.setup.widths_mm
+            width_mm = float(np.clip(thorax * rng.uniform(0.95, 1.7), low, max(high, 0.95 * thorax)))
         self._scanners: dict[float, Scanner] = {}
         self._width_mm = width_mm
         self.scanner: Scanner = self._scanner(1.0)
@@ -129,7 +134,7 @@ class Scene:
             rng, centre, self.duration_s, sweep=self.kind == "sweep", by_hand=self._by_hand, angle=angle
         )
         deepest = float(self.scanner.depth_mm[-1])
-        fine = 0.45 if self.kind == "arm" else 1.0
+        fine = 0.45 if self.kind == "arm" else 1.0  # of the wavelength, for small parts
         self.system: System = draw_beam(rng, deepest, fine) if self.site == "A" else draw_aperture(rng, fine)
         self._gain = draw_gain(rng)
         beside = np.hypot(*(self.scanner.sample_mm - np.array(centre, dtype=np.float32)[:, None, None]))
@@ -142,7 +147,8 @@ class Scene:
         wide, tall = self.region.width * self.mm_per_px, self.region.height * self.mm_per_px
         if self.kind == "arm":  # the skin lies under the probe
             return (float(rng.uniform(-4, 4)), 18.0), float(np.pi + rng.normal(0, 0.06))
-        reach = 0.5 * thorax_mm(self.anatomy.gestational_weeks) * 0.55
+        courses = (self.anatomy.pulmonary_artery, self.anatomy.aortic_arch, np.array(self.anatomy.veins))
+        reach = max(float(np.hypot(*course.T).max()) for course in courses) + 3.0
         for _ in range(12):  # the vessels, within ``reach`` of the middle, have to be in the picture
             centre = float(rng.uniform(-0.22, 0.22) * wide), float(rng.uniform(0.32, 0.68) * tall)
             turn = np.linspace(0, 2 * np.pi, 12)
@@ -212,7 +218,7 @@ class Scene:
             gain = gain + np.float32(LOST_CONTACT_DB)
             self._layers.ring(amplitude, scanner)
         noise = complex_noise(rng, (DEPTHS, LINES))
-        echoes = Echoes(amplitude, level, absorption, self._scatterers(x, y), noise, gain)
+        echoes = Echoes(amplitude, level, absorption, grain(x, y, self._grain_mm, self._grain_at), noise, gain)
         return scanner.picture(self.system.picture(echoes, scanner))
 
     def holds_view(self, seconds: float) -> bool:
@@ -243,7 +249,7 @@ class Scene:
 
     def scanner_at(self, seconds: float) -> Scanner:
         """The scanner at the depth that is set at ``seconds``."""
-        return self._scanner(self.motion.controls(seconds)[1])
+        return self._scanner(1.0 if self._frozen else self.motion.controls(seconds)[1])
 
     @property
     def _frozen(self) -> bool:
@@ -278,12 +284,6 @@ class Scene:
         if depth not in self._scanners:
             self._scanners[depth] = self.setup.scanner(self._width_mm * depth)
         return self._scanners[depth]
-
-    def _scatterers(self, x: Field, y: Field) -> Scatterers:
-        row = np.rint(y * np.float32(1 / GRAIN_MM)).astype(np.int32) + np.int32(self._grain_at[0])
-        column = np.rint(x * np.float32(1 / GRAIN_MM)).astype(np.int32) + np.int32(self._grain_at[1])
-        grain: Scatterers = scatterers().ravel()[(row & (BANK - 1)) * BANK + (column & (BANK - 1))]
-        return grain
 
 
 def _cells(x: Field, y: Field) -> NDArray[np.int32]:

@@ -9,7 +9,7 @@ import numpy as np
 from edge3vt.phantom.texture import Field
 
 PULSATION = 0.05  # of a vessel's diameter; our own choice
-SWEEP_S = 0.1  # how long one plane takes to become the next
+SWEEP_S = 0.1  # how long one plane takes to dissolve into the next
 
 
 @dataclass(frozen=True, slots=True)

@@ -197,25 +197,24 @@ def draw_arm(rng: np.random.Generator) -> Plane:
         middle, reach = rng.uniform([-28, -30], [28, skin - fat]), np.array([rng.uniform(1, 5), rng.normal(0, 0.3)])
         canvas.fill(tube(np.stack([middle - reach, middle + reach]), 0.15), rng.uniform(-4, 3))
     if rng.uniform() < 0.4:
-        at = (float(rng.uniform(-15, 15)), float(skin - fat - rng.uniform(18, 32)))
-        canvas.fill(ellipse(at, (rng.uniform(4, 9), rng.uniform(3, 6))), BONE_DB, BONE_DB_PER_MM)
+        bone = (float(rng.uniform(-15, 15)), float(skin - fat - rng.uniform(18, 32)))
+        canvas.fill(ellipse(bone, (rng.uniform(4, 9), rng.uniform(3, 6))), BONE_DB, BONE_DB_PER_MM)
     shapes, blood = [], BLOOD_DB + rng.uniform(-4, 9)
-    centre = np.array([rng.uniform(-9, 9), skin - fat - rng.uniform(5, 13)])
-    for _ in range(int(rng.integers(1, 4))):
+    way = rng.choice([-1.0, 1.0])  # side by side, in one direction
+    size, count = rng.uniform(1.6, 4.5), int(rng.integers(1, 4))
+    at = np.array([-way * (4.0 * count + rng.uniform(-3, 3)), skin - fat - rng.uniform(5, 13)])
+    for _ in range(count):
         wide = rng.uniform(1.4, 4.0)
         tall = wide * (1.0 if rng.uniform() < 0.6 else rng.uniform(0.4, 0.9))
-        vessel = ellipse((float(centre[0]), float(centre[1])), (wide, tall), rng.normal(0, 0.2), reach=REACH_MM)
+        vessel = ellipse(_at(at), (wide, tall), rng.normal(0, 0.2), reach=REACH_MM)
         canvas.rim(vessel, rng.uniform(0, 8), rng.uniform(0.3, 0.8))
         canvas.fill(vessel, blood, 0.02)
         shapes.append((VESSEL, vessel))
-        centre = centre + np.array([rng.choice([-1, 1]) * (wide + rng.uniform(2.5, 7)), rng.normal(0, 2)])
-    size = rng.uniform(1.6, 4.5)
-    nerve = ellipse(
-        (float(centre[0]), float(centre[1])), (size, size * rng.uniform(0.45, 0.95)), rng.normal(0, 0.4), reach=REACH_MM
-    )
+        at = at + np.array([way * (wide + max(4.2, size + 0.5) + rng.uniform(0.0, 3.0)), rng.normal(0, 1.5)])
+    nerve = ellipse(_at(at), (size, size * rng.uniform(0.45, 0.95)), rng.normal(0, 0.4), reach=REACH_MM)
     canvas.rim(nerve, rng.uniform(2, 7), 0.4)
     canvas.fill(nerve, rng.uniform(-2, 4))
     for _ in range(round(size * 4)):
-        spot = centre + rng.normal(0, size * 0.4, 2) * [1, 0.6]
+        spot = at + rng.normal(0, size * 0.4, 2) * [1, 0.6]
         canvas.fill(ellipse((float(spot[0]), float(spot[1])), (0.45, 0.4)), rng.uniform(-16, -9))
     return canvas.finish(draw_texture(rng), draw_blur_mm(rng)), Truth([*shapes, (NERVE, nerve)])

@@ -1,10 +1,10 @@
 """Site B: a second image formation, separate from site A's, that no training sees.
 
-What differs, beside probes and furniture (``scanner``): scatterers that are few in a resolution cell, so that the
-envelope is K-distributed (Jakeman and Tough 1987; Shankar 1993, IEEE Trans Med Imaging 12:687), a pulse that rises
-fast and rings down, an unapodised aperture (across the beam sinc^2 at every depth), the mean of two frequency bands'
-envelopes (Trahey et al. 1986, IEEE Trans UFFC 33:257), and compression by a power instead of a logarithm. Ranges are
-our own choice.
+What differs, beside probes and furniture (``scanner``): scatterers whose power follows a gamma law, so that few count
+in a resolution cell and the envelope has heavier tails than Rayleigh's, as K-distributed speckle has (Jakeman and
+Tough 1987; Shankar 1993, IEEE Trans Med Imaging 12:687); a pulse that rises fast and rings down; an unapodised
+aperture (across the beam sinc^2 at every depth); the mean of two frequency bands' envelopes (Trahey et al. 1986, IEEE
+Trans UFFC 33:257); and compression by a power instead of a logarithm. Ranges are our own choice.
 """
 
 from __future__ import annotations
@@ -12,12 +12,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import fft
+from scipy import fft, special
 
 from edge3vt.phantom.acoustics import DARKEST_DB, Echoes
 from edge3vt.phantom.canvas import TISSUE_DB_PER_MM
 from edge3vt.phantom.scanner import Scanner
 from edge3vt.phantom.texture import Field, Scatterers
+
+QUANTILES = 4096
+BAND_PER_MM = 0.8  # cycles a mm, from the middle of the pulse's band to that of either half
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +30,7 @@ class Aperture:
     wavelength_mm: float
     pulse_mm: float
     aperture_mm: float
-    clumping: float  # shape of the gamma law of scatterer power; small is sparse
+    clumping: float  # shape of the gamma law of a scatterer's power; 1 is Gaussian scatterers, less is sparser
     specular: float
     noise: float
     power: float  # of the compression
@@ -47,19 +50,25 @@ class Aperture:
         step = scanner.depth_step_mm
         lost = (echoes.absorption - np.float32(TISSUE_DB_PER_MM)) * np.float32(step)
         gain = np.exp((echoes.gain_db - np.cumsum(lost, axis=0)) * np.float32(np.log(10) / 20))
-        # The power of a scatterer follows a gamma law: the quantile of its own phase keeps it with the tissue.
-        share = (np.angle(echoes.scatterers) / np.float32(2 * np.pi) + np.float32(0.5)).astype(np.float32)
-        sparse = (-np.log(np.clip(share, 1e-4, 1 - 1e-6))) ** np.float32(0.5 / self.clumping)
-        echo = echoes.scatterers * (sparse * echoes.amplitude * gain)
+        echo = self._clumped(echoes.scatterers) * (echoes.amplitude * gain)
         level = np.maximum(echoes.level, np.float32(DARKEST_DB))
         echo[1:] += np.abs(np.diff(level, axis=0)) * gain[1:] * np.float32(self.specular / 10)
         depth = np.maximum(scanner.depth_mm, 5)
         lateral = (self.wavelength_mm * depth / self.aperture_mm) / scanner.line_spacing_mm
         echo = _across(echo, np.maximum(lateral, 0.7).astype(np.float32))
         echo += echoes.noise * np.float32(self.noise)
-        bands = [np.abs(_along(echo, self.pulse_mm / step, shift)) for shift in (-0.06, 0.06)]
+        bands = [np.abs(_along(echo, self.pulse_mm / step, shift * step)) for shift in (-BAND_PER_MM, BAND_PER_MM)]
         total: Field = bands[0] + bands[1]
         return total * np.float32(0.5)
+
+    def _clumped(self, scatterers: Scatterers) -> Scatterers:
+        """The scatterers with their power's exponential law replaced, quantile by quantile, by the gamma law."""
+        power = np.square(scatterers.real) + np.square(scatterers.imag)
+        place = (np.float32(QUANTILES) * -np.expm1(-power)).astype(np.int32)
+        law = special.gammaincinv(self.clumping, (np.arange(QUANTILES + 1) + 0.5) / (QUANTILES + 1)) / self.clumping
+        ratio = np.sqrt(law.astype(np.float32)[place] / np.maximum(power, np.float32(1e-9)))
+        clumped: Scatterers = scatterers * ratio
+        return clumped
 
 
 def draw_aperture(rng: np.random.Generator, wavelength: float = 1.0) -> Aperture:
@@ -68,7 +77,7 @@ def draw_aperture(rng: np.random.Generator, wavelength: float = 1.0) -> Aperture
         wavelength_mm=wavelength * float(rng.uniform(0.3, 0.5)),
         pulse_mm=wavelength * float(rng.uniform(0.18, 0.32)),
         aperture_mm=float(rng.uniform(20, 34)),
-        clumping=float(rng.uniform(0.7, 2.0)),
+        clumping=float(rng.uniform(0.04, 0.25)),
         specular=float(rng.uniform(0.2, 0.6)),
         noise=float(rng.uniform(0.004, 0.03)),
         power=float(rng.uniform(0.3, 0.5)),

@@ -39,6 +39,17 @@ def scatterers() -> Scatterers:
     return field
 
 
+def grain(x_mm: Field, y_mm: Field, cell_mm: float, corner: NDArray[np.int64]) -> Scatterers:
+    """The scatterers at points of a plane: those of the nearest cell of ``cell_mm``, of the bank from ``corner`` on.
+
+    Points closer together than a cell share its scatterer.
+    """
+    row = np.rint(y_mm * np.float32(1 / cell_mm)).astype(np.int32) + np.int32(corner[0])
+    column = np.rint(x_mm * np.float32(1 / cell_mm)).astype(np.int32) + np.int32(corner[1])
+    cells: Scatterers = scatterers().ravel()[(row & (BANK - 1)) * BANK + (column & (BANK - 1))]
+    return cells
+
+
 def complex_noise(rng: np.random.Generator, shape: tuple[int, int]) -> Scatterers:
     """Circular complex Gaussian noise of unit power."""
     pair = rng.standard_normal((*shape, 2), dtype=np.float32) * np.float32(np.sqrt(0.5))

@@ -9,8 +9,9 @@ import pytest
 
 from edge3vt.phantom.acoustics import Beam, Echoes, draw_beam
 from edge3vt.phantom.canvas import TISSUE_DB_PER_MM
+from edge3vt.phantom.cine import GRAIN_MM, Kind, Scene
 from edge3vt.phantom.scanner import DEPTHS, LINES, Scanner, draw_setup
-from edge3vt.phantom.texture import complex_noise
+from edge3vt.phantom.texture import complex_noise, grain
 
 SHAPE = (DEPTHS, LINES)
 MIDDLE = np.s_[60:-60, 30:-30]
@@ -76,6 +77,22 @@ def test_lateral_correlation_length_is_the_configured_one(scanner: Scanner, late
     seen = focused.envelope(echoes(), scanner)[MIDDLE]
     spacing = float(scanner.line_spacing_mm[DEPTHS // 2])
     assert correlation_mm(seen, spacing, 1) == pytest.approx(np.sqrt(2) * lateral_mm, rel=0.15)
+
+
+@pytest.mark.parametrize("kind", ["view", "arm"])
+def test_scatterers_of_a_scene_give_the_same_speckle_as_scatterers_of_their_own(kind: Kind) -> None:
+    ratios = []
+    for seed in range(12):
+        scene = Scene(seed, 512, 512, kind=kind)
+        assert isinstance(scene.system, Beam)
+        cell_mm = GRAIN_MM / 2 if kind == "arm" else GRAIN_MM
+        shared = grain(*scene.scanner.sample_mm, cell_mm, np.array([seed, 7]))
+        plain = replace(scene.system, side_lobe=0.0, reverberation=0.0, clutter=0.0, noise_db=-200.0)
+        seen = plain.envelope(echoes(scatterers=shared), scene.scanner)[MIDDLE]
+        own = plain.envelope(echoes(), scene.scanner)[MIDDLE]
+        assert seen.mean() / seen.std() == pytest.approx(1.91, abs=0.15)
+        ratios.append([correlation_mm(seen, 1, axis) / correlation_mm(own, 1, axis) for axis in (0, 1)])
+    assert np.median(ratios, axis=0) == pytest.approx([1, 1], abs=0.15)
 
 
 def test_the_measure_of_correlation_sees_a_wider_beam(scanner: Scanner) -> None:

@@ -14,12 +14,14 @@ from edge3vt.phantom.anatomy import (
     PA,
     SMALL_ARCH,
     SVC,
+    TRACHEA,
     VARIANTS,
     Anatomy,
     Variant,
     draw_anatomy,
     draw_diameters,
 )
+from edge3vt.phantom.canvas import distance
 
 
 def fetuses(weeks: float | None = None, variant: Variant | None = None, count: int = 300) -> list[Anatomy]:
@@ -75,6 +77,24 @@ def test_vessels_lie_in_order_from_left_to_right_and_do_not_overlap_at_their_wid
         size = fetus.diameter_mm
         assert np.hypot(*(artery - arch)) > (size[PA] + size[AO]) / 2
         assert np.hypot(*(arch - vein)) > (size[AO] + size[SVC]) / 2
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_trachea_and_veins_lie_outside_the_great_vessels(variant: Variant) -> None:
+    for fetus in fetuses(None, variant, 100):
+        size = {s: d / 2 for s, d in fetus.diameter_mm.items()}
+        for at, radius in ((fetus.trachea, size[TRACHEA]), *((vein, size[SVC]) for vein in fetus.veins)):
+            for course, wide in ((fetus.pulmonary_artery, size[PA]), (fetus.aortic_arch, size[AO])):
+                point = np.array(at, np.float32)[:, None]
+                assert distance(point[:1], point[1:], course, np.full(len(course), wide))[0, 0] > 0.9 * radius
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_artery_and_arch_are_two_lumens_before_they_meet(variant: Variant) -> None:
+    for fetus in fetuses(None, variant, 100):
+        apart = fetus.aortic_arch[: len(fetus.aortic_arch) // 3, None] - fetus.pulmonary_artery[None]
+        both = (fetus.diameter_mm[PA] + fetus.diameter_mm[AO]) / 2
+        assert np.hypot(apart[..., 0], apart[..., 1]).min() > both - 0.4
 
 
 def test_only_the_variant_with_a_left_vein_has_two() -> None:

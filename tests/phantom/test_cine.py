@@ -10,6 +10,7 @@ from edge3vt.core.clock import NS_PER_S, SystemClock
 from edge3vt.phantom.anatomy import VARIANTS
 from edge3vt.phantom.cine import Scene
 from edge3vt.phantom.planes import ARM_CLASSES, OTHER_VIEWS, OtherView
+from edge3vt.phantom.scanner import Probe, Site
 
 
 def test_a_seed_gives_the_same_picture_in_whatever_order_and_another_seed_another() -> None:
@@ -93,13 +94,31 @@ def test_other_planes_have_an_empty_truth_and_tell_their_name(other: OtherView) 
     assert picture.pixels.any() == (other != "black")
 
 
-def test_a_frozen_picture_repeats_and_a_live_one_moves() -> None:
-    frozen, live = (Scene(9, 200, 200, kind="other", other=view) for view in OTHER_VIEWS if view in ("frozen", "limb"))
-    frozen, live = (s if s.record.view == "frozen" else t for s, t in ((frozen, live), (live, frozen)))
-    still = [Scene(9, 200, 200, kind="other", other="frozen").pixels(t) for t in (0.0, 0.7)]
-    moving = [Scene(9, 200, 200, kind="other", other="limb").pixels(t) for t in (0.0, 0.7)]
-    np.testing.assert_array_equal(*still)
-    assert (moving[0] != moving[1]).any()
+def test_a_frozen_picture_repeats_with_its_scale_and_a_live_one_moves() -> None:
+    for seed in range(6):
+        frozen = Scene(seed, 200, 200, kind="other", other="frozen", by_hand=True)
+        first, later = frozen.at(0.0), frozen.at(1.9)
+        np.testing.assert_array_equal(first.pixels, later.pixels)
+        assert first.mm_per_px == later.mm_per_px
+    live = Scene(9, 200, 200, kind="other", other="limb")
+    assert (live.pixels(0.0) != live.pixels(0.7)).any()
+
+
+@pytest.mark.parametrize("site", ["A", "B"])
+@pytest.mark.parametrize("probe", ["convex", "sector", "linear"])
+def test_picture_and_truth_lie_on_each_other(site: Site, probe: Probe) -> None:
+    """Moved by a millimetre to any side, the mask holds brighter pixels."""
+    offsets = [(0.0, 0.0), (1.0, 0.0), (-1.0, 0.0), (0.0, 1.0), (0.0, -1.0)]
+    inside = np.zeros(len(offsets))
+    for seed in range(10):
+        scene = Scene(seed, 448, 448, site=site, probe=probe, weeks=32.0, variant="normal")
+        picture = scene.at(0.0)
+        vessel = np.isin(picture.mask, (Structure.AORTIC_ARCH, Structure.SUPERIOR_VENA_CAVA))
+        grey = picture.pixels.astype(np.float64)
+        for i, (across, down) in enumerate(offsets):
+            moved = np.roll(vessel, [round(v / picture.mm_per_px) for v in (down, across)], axis=(0, 1))
+            inside[i] += grey[moved].mean() / grey[vessel].mean()
+    assert inside[0] < 0.97 * inside[1:].min()
 
 
 def test_arm_vessels_have_classes_of_their_own() -> None:
@@ -107,6 +126,8 @@ def test_arm_vessels_have_classes_of_their_own() -> None:
     assert scene.classes == ARM_CLASSES
     assert scene.record.probe == "linear"
     assert set(np.unique(scene.truth(0.0)).tolist()) == {0, 1, 2}
+    nerves = [Scene(seed, 512, 400, kind="arm").truth(0.0) == 1 for seed in range(30)]
+    assert np.mean([nerve.any() for nerve in nerves]) > 0.9
 
 
 def test_hands_on_the_controls_change_the_scale_of_picture_and_truth() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from edge3vt.phantom.acoustics import draw_beam
 from edge3vt.phantom.scanner import DEPTHS, LINES, Scanner, draw_setup
-from edge3vt.phantom.site_b import draw_aperture
+from edge3vt.phantom.site_b import Aperture, draw_aperture
 from tests.phantom.test_acoustics import MIDDLE, echoes
 
 
@@ -19,12 +19,16 @@ def scanner() -> Scanner:
 
 
 def test_its_speckle_is_not_rayleigh_and_gets_rougher_with_fewer_scatterers(scanner: Scanner) -> None:
-    def roughness(clumping: float) -> float:
-        seen = replace(draw_aperture(np.random.default_rng(0)), clumping=clumping).envelope(echoes(), scanner)[MIDDLE]
-        return float((seen**4).mean() / (seen**2).mean() ** 2)  # 2 for a Rayleigh distribution
+    def roughness(aperture: Aperture) -> float:
+        seen = aperture.envelope(echoes(), scanner)[MIDDLE]
+        return float((seen**4).mean() / (seen**2).mean() ** 2)  # 2 for a Rayleigh distribution, less for a mean of two
 
-    few, many = roughness(0.5), roughness(4.0)
-    assert few > 1.2 * many
+    drawn = [draw_aperture(np.random.default_rng(seed)) for seed in range(8)]
+    for aperture in drawn:
+        gaussian = roughness(replace(aperture, clumping=1.0))
+        assert gaussian == pytest.approx(1.6, abs=0.35)
+        assert roughness(aperture) > 1.15 * gaussian
+    assert roughness(replace(drawn[0], clumping=0.03)) > 1.3 * roughness(replace(drawn[0], clumping=0.3))
 
 
 def test_its_level_does_not_depend_on_the_widths(scanner: Scanner) -> None:
