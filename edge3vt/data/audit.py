@@ -1,6 +1,6 @@
 """Is a data set sound? Rules over every file and over the set as a whole; each finding is one line with its items.
 
-Every picture is read, by one child process for each core, ten at most; the parent keeps about 2 KB of each.
+Every picture is read, by one child process for each core, as far as memory goes; the parent keeps about 2 KB of each.
 """
 
 from __future__ import annotations

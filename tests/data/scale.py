@@ -24,8 +24,9 @@ import numpy as np
 from edge3vt.core.clock import NS_PER_S, SystemClock
 from edge3vt.core.machine import usable_cores
 from edge3vt.data.dataset import MANIFEST, PARTIAL, read_dataset
+from edge3vt.data.decoder import MOST_WORKERS
 
-MAP = 'schema = 1\nclasses = ["background", "vessel"]\n[labels]\n1 = "vessel"\n'
+MAP = 'schema = 1\nclasses = ["background", "vessel"]\nblanked = true\n[labels]\n1 = "vessel"\n'
 SIDE_PX = 512
 
 
@@ -35,6 +36,7 @@ class Figures:
 
     pictures: int
     cores: int
+    workers: int
     killed_after: int  # pictures that were in the books when it was killed
     resumed: int
     seconds: float  # of both runs
@@ -64,9 +66,10 @@ def make(root: Path, numbers: range) -> None:
             path.write_bytes(cv2.imencode(".png", pixels, (cv2.IMWRITE_PNG_COMPRESSION, 1))[1].tobytes())
 
 
-def command(root: Path) -> list[str]:
+def command(root: Path, workers: int) -> list[str]:
     verb = [sys.executable, "-c", "from edge3vt.cli.main import main; main()", "data", "import"]
     options = ["--classes", str(root / "map.toml"), "--patient-from", "folder", "--json"]
+    options += ["--workers", str(workers)]
     return [*verb, str(root / "source"), str(root / "set"), *options]
 
 
@@ -106,10 +109,10 @@ def books(root: Path) -> int:
     return path.read_bytes().count(b"\n") - 1 if path.exists() else 0
 
 
-def watched(root: Path, watch: Watch, kill_at: int | None = None) -> dict[str, Any]:
+def watched(root: Path, workers: int, watch: Watch, kill_at: int | None = None) -> dict[str, Any]:
     """One run; killed as soon as its books hold ``kill_at`` pictures."""
     clock = SystemClock()
-    with (root / "result.json").open("wb") as out, subprocess.Popen(command(root), stdout=out) as process:
+    with (root / "result.json").open("wb") as out, subprocess.Popen(command(root, workers), stdout=out) as process:
         while process.poll() is None:
             watch.look(process.pid)
             if kill_at is not None and books(root) >= kill_at:
@@ -120,7 +123,7 @@ def watched(root: Path, watch: Watch, kill_at: int | None = None) -> dict[str, A
     return json.loads((root / "result.json").read_text()) if kill_at is None else {}
 
 
-def run(root: Path, count: int) -> Figures:
+def run(root: Path, count: int, workers: int = MOST_WORKERS) -> Figures:
     """Make the pictures, import them, killed once half-way; the result is checked."""
     cores = usable_cores()
     if not (root / "source").exists():
@@ -130,15 +133,16 @@ def run(root: Path, count: int) -> Figures:
     (root / "map.toml").write_text(MAP)
     watch, clock = Watch(), SystemClock()
     started_ns = clock.now_ns()
-    watched(root, watch, kill_at=count // 2)
+    watched(root, workers, watch, kill_at=count // 2)
     assert not (root / "set" / MANIFEST).exists()
     killed_after = books(root)
-    told = watched(root, watch)
+    told = watched(root, workers, watch)
     seconds = (clock.now_ns() - started_ns) / NS_PER_S
     check(root, told, count, killed_after)
     return Figures(
         pictures=count,
         cores=cores,
+        workers=workers,
         killed_after=killed_after,
         resumed=told["resumed"],
         seconds=round(seconds, 1),

@@ -263,7 +263,7 @@ def test_many_cores_do_not_take_all_memory(sound: Dataset, monkeypatch: pytest.M
 
 
 @pytest.mark.slow
-def test_ten_thousand_items_take_less_than_a_gibibyte(tmp_path: Path) -> None:
+def test_ten_thousand_items_take_less_than_a_gigabyte(tmp_path: Path) -> None:
     dataset = make_set(tmp_path / "set", patients=1000, each=10)
     script = (
         "import resource, sys; from pathlib import Path\n"
@@ -277,4 +277,4 @@ def test_ten_thousand_items_take_less_than_a_gibibyte(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     items, passed, peak_kib = done.stdout.split()
     assert (items, passed) == ("10000", "True")
-    assert int(peak_kib) < 1 << 20
+    assert int(peak_kib) * 1024 < 1e9
