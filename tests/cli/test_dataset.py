@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ import pytest
 from edge3vt.cli import dataset as module
 from edge3vt.cli.data import app
 from edge3vt.cli.main import main
-from edge3vt.data.dataset import Dataset, read_dataset
+from edge3vt.data.dataset import Dataset, Item, read_dataset
 from edge3vt.data.writer import DatasetWriter
 from edge3vt.picture.images import read_image
 from tests.data.cohort import CLASSES, changed, make_set, repainted, structures, tissue
@@ -172,6 +174,49 @@ def test_export_in_every_format(capsys: pytest.CaptureFixture[str], sound: Datas
         document(capsys, "data", "export", dataset.folder, out, "--format", format, "--overwrite")
     assert (tmp_path / "Dataset007_n/imagesTr").is_dir()
     assert "Dataset101_x" in refused(capsys, "data", "export", dataset.folder, tmp_path / "x", "--format", "nnunet")
+
+
+@pytest.mark.parametrize(
+    ("format", "kept", "split_of"),
+    [
+        ("pictures", lambda item: True, lambda split: split),
+        ("labelme", lambda item: True, lambda split: None),
+        (
+            "nnunet",
+            lambda item: item.split == "test" or item.mask_sha256 is not None,
+            lambda split: "test" if split == "test" else "train",
+        ),
+    ],
+)
+def test_a_partly_labelled_set_comes_back_from_its_export(
+    capsys: pytest.CaptureFixture[str],
+    sound: Dataset,
+    tmp_path: Path,
+    format: str,
+    kept: Callable[[Item], bool],
+    split_of: Callable[[str | None], str | None],
+) -> None:
+    dataset = sound
+    for id in ("p0-0", "p1-1", "p2-0"):
+        dataset = changed(dataset, id, mask_sha256=None, classes=())
+    dataset = changed(dataset, "p3-0", split=None)
+    out, back = tmp_path / "Dataset001_x", tmp_path / "back"
+    told = document(capsys, "data", "export", dataset.folder, out, "--format", format)
+    left = [item for item in dataset.items if not kept(item)]
+    assert told["left_out"] == len(left) == (2 if format == "nnunet" else 0)
+    document(capsys, "data", "import", out, back, "--patient-from", "file")
+    again = read_dataset(back)
+    assert again.classes == dataset.classes
+
+    def held(of: Dataset) -> Counter[tuple[str, str | None, tuple[str, ...], str | None]]:
+        return Counter(
+            (item.picture_sha256, item.mask_sha256, item.classes, split_of(item.split))
+            for item in of.items
+            if kept(item)
+        )
+
+    assert held(again) == held(dataset)
+    assert len(again.items) == len(dataset.items) - len(left)
 
 
 @pytest.mark.parametrize("verb", [["audit"], ["split"], ["show"], ["export", "out", "--format", "labelme"]])

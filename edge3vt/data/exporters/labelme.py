@@ -6,7 +6,8 @@ pixel is inside both where its centre decides, as on import, and where LabelMe i
 whole pixels and draws the outline too. LabelMe's polygons have no holes: the outline goes in along a row of the piece's
 own pixels, around the hole, and back the same way.
 
-An item without a mask has no document, as LabelMe has it. Splits are not told.
+An item without a mask has no document, as LabelMe has it; a folder without any document is no LabelMe to an import,
+so a set without masks goes out as pictures. Splits are not told.
 """
 
 from __future__ import annotations

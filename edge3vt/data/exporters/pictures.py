@@ -1,7 +1,7 @@
 """Folders of pictures and masks, one pair for each split: ``train/images/ID.png``, ``train/masks/ID.png``.
 
 A mask holds class indices as grey levels. Items without a split go to ``unsplit``, pictures without a mask to
-``unlabelled`` beside ``images``, where an import does not look for their masks.
+``unlabelled`` beside ``images``, which an import takes for what they are.
 """
 
 from __future__ import annotations
