@@ -46,7 +46,8 @@ class DicomClip:
     stretched: the file does not say what its grey levels are; the first picture's darkest and brightest are black
     and white.
     tissue: all 2D tissue regions, the largest first; None where the header tells of no region that can be believed.
-    patient: the identity that the header gives, with its issuer; never to be stored, shown or logged as it is.
+    patient: the identity that the header gives, with its issuer after a NUL, in small letters without the padding that
+    differs between exports; never to be stored, shown or logged as it is.
     burnt_in: what the header says of text in the picture: YES, NO or unknown.
     """
 
@@ -285,8 +286,8 @@ def _tissue(dataset: Any) -> tuple[tuple[Region, ...] | None, float | None, tupl
 def _told(dataset: Any) -> tuple[str, str, str | None]:
     """Modality, burnt-in text, patient."""
     names = ("Modality", "BurnedInAnnotation", "PatientID", "IssuerOfPatientID")
-    modality, burnt_in, patient, issuer = (str(dataset.get(name) or "").strip() for name in names)
-    identity = " of ".join(filter(None, (patient, issuer))) if patient else None
+    modality, burnt_in, patient, issuer = (str(dataset.get(name) or "").strip(" \0\t\r\n") for name in names)
+    identity = f"{patient}\0{issuer}".rstrip("\0").casefold() if patient else None
     return modality, burnt_in if burnt_in in ("YES", "NO") else "unknown", identity
 
 

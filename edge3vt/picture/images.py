@@ -21,7 +21,8 @@ _JPEG_SIZES = re.compile(rb"\xff[\xc0-\xc3\xc5-\xc7\xc9-\xcb\xcd-\xcf]..\x08(..)
 def read_image(path: Path) -> Pixels:
     """A PNG or JPEG file as (H, W) grey or (H, W, 3) RGB uint8; 16-bit depth is reduced, transparency dropped.
 
-    The size that the header claims is checked before anything is decoded. Raises DataError.
+    Its samples stay where they are stored, as those of its mask do, whatever its EXIF asks for. The size that the
+    header claims is checked before anything is decoded. Raises DataError.
     """
     if file_size(path) > _MAX_BYTES:
         raise DataError(f"{path}: larger than {_MAX_BYTES >> 20} MiB; this is no picture of a scanner")
@@ -36,7 +37,7 @@ def decoded_image(data: bytes, where: str) -> Pixels:
     """The bytes of a PNG or JPEG file, as ``read_image`` gives them; ``where`` names them in the DataError."""
     check_size(*_claimed_size(data, where), where=where)
     try:
-        decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_ANYCOLOR)
+        decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_ANYCOLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     except cv2.error as error:
         raise _damaged(where) from error
     if decoded is None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from PIL import ExifTags, Image
 
 from edge3vt.core.errors import DataError
 from edge3vt.picture.images import pictures_in, read_image, write_image
@@ -26,6 +27,23 @@ def test_jpeg_is_read_in_its_colours(tmp_path: Path) -> None:
     red = np.full((40, 40, 3), (250, 10, 10), np.uint8)
     cv2.imwrite(str(tmp_path / "a.jpg"), red[..., ::-1])
     assert np.abs(read_image(tmp_path / "a.jpg").astype(int) - red).max() < 12
+
+
+def turned(path: Path, pixels: np.ndarray, orientation: int) -> None:
+    """A JPEG whose EXIF asks to be turned."""
+    image = Image.fromarray(pixels)
+    exif = image.getexif()
+    exif[ExifTags.Base.Orientation] = orientation
+    image.save(path, exif=exif, quality=100)
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6])
+def test_samples_stay_where_they_are_stored(tmp_path: Path, orientation: int) -> None:
+    """As those of a mask do, which has no EXIF."""
+    turned(tmp_path / "a.jpg", GREY, orientation)
+    found = read_image(tmp_path / "a.jpg")
+    assert found.shape == GREY.shape
+    assert np.abs(found.astype(int) - GREY).max() < 12
 
 
 def test_sixteen_bits_become_eight(tmp_path: Path) -> None:
