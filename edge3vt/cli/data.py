@@ -20,6 +20,7 @@ from edge3vt.data.importers.labels import LabelMap
 from edge3vt.data.imports import Imported, import_set
 from edge3vt.data.intake import Request
 from edge3vt.data.pseudonym import key_path, patient_key
+from edge3vt.data.swap import beside
 
 SHOWN = 50  # refused files named one by one; --json names all
 
@@ -40,22 +41,30 @@ def import_(
     patient_from: Annotated[
         str | None,
         typer.Option(
-            metavar="file|folder|pattern:REGEX",
-            help="What pictures of one patient share, where no header names the patient.",
+            metavar="file|folder|folder:N|pattern:REGEX",
+            help="What pictures of one patient share, where no header names the patient: the innermost folder, the "
+            "N-th folder below SOURCE, or what a pattern finds in the path.",
         ),
     ] = None,
     ignore_header: Annotated[
         bool,
-        typer.Option("--ignore-header", help="Use --patient-from even where a header names a patient: a placeholder."),
+        typer.Option(
+            "--ignore-header", help="DICOM: use --patient-from even where a header names a patient: a placeholder."
+        ),
     ] = False,
     region: Annotated[
         str | None,
-        typer.Option(metavar="X0,Y0,X1,Y1", help="Where the ultrasound picture is in files that do not tell."),
+        typer.Option(
+            metavar="X0,Y0,X1,Y1", help="Where the ultrasound picture is; where a file tells, what to keep of it."
+        ),
     ] = None,
     keep_outside: Annotated[
         bool, typer.Option("--keep-outside", help="Do not blank what lies outside the region, such as text.")
     ] = False,
     every: Annotated[int, typer.Option(metavar="N", help="Of a cine or video, take each N-th picture.")] = 1,
+    keep_names: Annotated[
+        bool, typer.Option("--keep-names", help="Write the files' names into the data set; they may name patients.")
+    ] = False,
     key: Annotated[
         Path | None,
         typer.Option(
@@ -69,6 +78,8 @@ def import_(
     json: Json = False,
 ) -> int:
     """Make a data set of a folder. A run that was stopped goes on when repeated; exit code 1 where a file is refused.
+
+    The lines that name refused files hold their paths, which may name patients.
 
     Example: edge3vt data import clinic/ sets/clinic --patient-from folder
     """
@@ -88,6 +99,7 @@ def import_(
         region=_region(region),
         keep_outside=keep_outside,
         every=every,
+        keep_names=keep_names,
     )
     path = key or key_path(out)
     made = not path.exists()
@@ -105,12 +117,14 @@ def import_(
         note(f"{out}: stopped; repeat the command, and it goes on")
         raise
     finally:
-        if made and not (out / MANIFEST).exists() and not (out / PARTIAL).exists():
+        if made and not _begun(out) and not _begun(beside(out.resolve())):
             path.unlink(missing_ok=True)
     for line in result.refused[:SHOWN]:
         note(f"refused: {line}")
     if len(result.refused) > SHOWN:
         note(f"refused: {len(result.refused) - SHOWN} more; --json names all")
+    if result.passed_over:
+        note("passed over: " + ", ".join(f"{count} {kind}" for kind, count in result.passed_over.items()))
     document = {"out": str(out), "format": request.format, "patient_key": str(path), **asdict(result)}
     return finish("data import", not result.refused, document, _lines(result, request, out, path), json=json)
 
@@ -119,6 +133,10 @@ app.command("audit")(dataset.audit)
 app.command("split")(dataset.split)
 app.command("show")(dataset.show)
 app.command("export")(dataset.export)
+
+
+def _begun(folder: Path) -> bool:
+    return (folder / MANIFEST).exists() or (folder / PARTIAL).exists()
 
 
 def _region(text: str | None) -> Region | None:
@@ -133,14 +151,19 @@ def _region(text: str | None) -> Region | None:
 def _lines(result: Imported, request: Request, out: Path, key: Path) -> list[str]:
     counts = [f"{result.items} pictures", f"{result.labelled} labelled", f"{result.patients} patients"]
     counts += [f"{result.cines} cines"] * (result.cines > 0)
-    files = [f"{result.files} read" if not result.resumed else f"{result.files}, {result.resumed} of them before"]
+    files = [f"{result.read} read"] + [f"{result.resumed} read before"] * (result.resumed > 0)
     files += [f"{result.doubles} the same as another"] * (result.doubles > 0)
     files += [f"{len(result.refused)} refused"] * (len(result.refused) > 0)
-    lines = [f"{out}: {', '.join(counts)}", f"files ({request.format}): {', '.join(files)}"]
+    lines = [f"{out}: {', '.join(counts)}", f"{result.files} files ({request.format}): {', '.join(files)}"]
     if set(result.splits) != {"none"}:
         lines.append("splits: " + ", ".join(f"{name} {count}" for name, count in result.splits.items()))
     if result.labelled:
         lines.append("classes: " + ", ".join(f"{name} in {count}" for name, count in result.classes.items()))
-    if request.format == "dicom" and result.patients == 1 < result.files and not request.ignore_header:
-        lines.append("all files name one patient; if that is a placeholder, add --ignore-header and --patient-from")
+    if result.joined:
+        lines.append(f"{result.joined} files without a patient in the header went to the only patient of their group")
+    if result.suspect > 1:
+        lines.append(
+            f"{result.suspect} of {result.headed} files with a patient in the header name the same one; if that is a "
+            "placeholder, add --ignore-header and --patient-from"
+        )
     return [*lines, f"keep {key}: with it the same patient gets the same name again, in another import too"]

@@ -17,7 +17,7 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existin
 
 def note(text: str) -> None:
     """A line about progress, to stderr."""
-    print(text, file=sys.stderr, flush=True)
+    print(_plain(text), file=sys.stderr, flush=True)
 
 
 @contextmanager
@@ -36,8 +36,14 @@ def progress(label: str) -> Iterator[Callable[[int, int], None]]:
 def finish(verb: str, passed: bool, document: dict[str, Any], lines: Iterable[str], *, json: bool) -> int:
     """Say the result; returns the exit code."""
     if json:
-        print(to_json({"schema": 1, "verb": verb, "passed": passed, **document}), end="")
+        text = to_json({"schema": 1, "verb": verb, "passed": passed, **document})
+        print(text.encode("utf-8", "backslashreplace").decode(), end="")  # of names that are no Unicode
     else:
         for line in lines:
-            print(line)
+            print(_plain(line))
     return 0 if passed else 1
+
+
+def _plain(text: str) -> str:
+    """A line with what a terminal would obey, or cannot show, escaped: file names may hold anything."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

@@ -19,7 +19,6 @@ from typing import Any, TypeVar
 
 from edge3vt.core.errors import BackendMissingError, DataError, Edge3vtError
 from edge3vt.core.machine import usable_cores
-from edge3vt.core.machine import usable_cores
 
 try:
     import resource
@@ -29,9 +28,12 @@ except ModuleNotFoundError:  # pragma: no cover - Windows has no limit to set
 TIMEOUT_S = 5.0
 MEMORY_MIB = 1024
 START_S = 60.0  # to start a child, or to import what it was asked to run; our own choice
-MOST_WORKERS = 10  # by default: a reader of pictures takes up to 85 MiB, so that all fit into 1 GiB with the parent
-MOST_WORKERS = 10  # unless asked for: a child that reads pictures takes about 85 MiB, so that all fit into 1 GiB
+MOST_WORKERS = 8  # by default: a reader of pictures takes up to 90 MiB, the parent 200 MiB, so that all fit into 1 GB
 J = TypeVar("J")
+
+
+class Undecoded(DataError):
+    """A file that a decoder which is not installed would read."""
 
 
 class Decoder:
@@ -60,7 +62,8 @@ class Decoder:
         function, args, result: picklable. str(args[0]) names the job in messages.
         Raises DataError where the function raised, the child died, or time or memory ran out; the first child to
         fail after other jobs may suffer from what they left, so a crash or want of memory counts only in a fresh one.
-        Raises BackendMissingError where no child starts or the function cannot be imported there.
+        Raises Undecoded where the function raised BackendMissingError, and BackendMissingError where no child starts
+        or the function cannot be imported there.
         """
         where = str(args[0]) if args else function.__name__
         fresh = self._process is None
@@ -72,12 +75,14 @@ class Decoder:
                 return value
             case "refused":
                 raise DataError(value)
+            case "undecoded":
+                raise Undecoded(value)
             case "failed":
                 raise DataError(f"{where}: the reader failed ({value}); export or copy the file again, or leave it out")
             case "absent":
                 raise BackendMissingError(f"{where}: the reader does not start ({value}); install the package again")
             case "memory":
-                raise DataError(f"{where}: needs more than {self._memory_mib} MiB to read; make it smaller")
+                raise DataError(f"{where}: needs more than {self._memory_mib} MiB to read; cut the clip, or shrink it")
             case "late":
                 raise DataError(f"{where}: not read within {timeout_s:g} s; export it again, or leave it out")
             case _:
@@ -107,7 +112,7 @@ class Decoder:
             outcome, value = connection.recv()
             if outcome == "begun":
                 outcome, value = _collected(connection, timeout_s)
-            sound = outcome in ("done", "refused", "failed")
+            sound = outcome in ("done", "refused", "undecoded", "failed")
             return outcome, value
         except (EOFError, OSError):  # the pipe broke
             return "crash", self._exit()
@@ -145,11 +150,6 @@ class Decoder:
 
 def usual_workers() -> int:
     """One a core, as far as memory goes."""
-    return min(usable_cores(), MOST_WORKERS)
-
-
-def usual_workers() -> int:
-    """How many children at a time, where nobody says: one a core, MOST_WORKERS at most."""
     return min(usable_cores(), MOST_WORKERS)
 
 
@@ -248,6 +248,8 @@ def _answers(call: bytes) -> Iterator[bytes]:
             yield pickle.dumps(("done", result), pickle.HIGHEST_PROTOCOL)
     except MemoryError:
         yield pickle.dumps(("memory", None))
+    except BackendMissingError as error:
+        yield pickle.dumps(("undecoded", _one_line(error)))
     except Edge3vtError as error:
         yield pickle.dumps(("refused", _one_line(error)))
     except Exception as error:  # a fault of the reader; its text may quote the file, so it is not passed on

@@ -5,38 +5,47 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from edge3vt.core.anatomy import CLASS_NAMES
 from edge3vt.core.digest import sha256_bytes
-from edge3vt.core.errors import ConfigError, DataError
-from edge3vt.data.decoder import decode_all
+from edge3vt.core.errors import BackendMissingError, ConfigError, DataError
+from edge3vt.data.decoder import Undecoded, decode_all
 from edge3vt.data.importers.labels import LabelMap
+from edge3vt.data.importers.rest import passed_over
 from edge3vt.data.intake import Request, Task, task_of, written
-from edge3vt.data.writer import DatasetWriter, Unwritable, clear
+from edge3vt.data.patients import Place, known
+from edge3vt.data.swap import swap, workplace
+from edge3vt.data.writer import DatasetWriter, Unwritable
 
 Told = Callable[[int, int], None]  # files done, of how many
 
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What came of an import. files = resumed + doubles + refused + those read now.
+    """What came of an import. files = read + resumed + doubles + refused.
 
-    doubles: the same as a file before them. classes: items that hold each. refused: one line each, why.
+    doubles: the same as a file before them. joined, headed, suspect: as in ``patients.Known``. classes: items that hold
+    each. passed_over: what of the source was not looked at, by suffix or reason. refused: one line each, why.
     """
 
     files: int
+    read: int
     items: int
     labelled: int
     patients: int
     cines: int
     resumed: int
     doubles: int
+    joined: int
+    headed: int
+    suspect: int
     splits: dict[str, int]
     classes: dict[str, int]
+    passed_over: dict[str, int] = field(default_factory=dict)
     refused: tuple[str, ...] = ()
 
 
@@ -45,18 +54,22 @@ def import_set(
 ) -> Imported:
     """Make the data set ``out``, or go on with it; what is refused does not keep the rest from it.
 
-    key: of the patients' pseudonyms. Raises DataError or ConfigError, also where nothing at all could be imported.
+    key: of the patients' pseudonyms. overwrite: a set that is there stays until the new one is whole.
+    Raises DataError or ConfigError, also where nothing at all could be imported, BackendMissingError where that is for
+    want of decoders only.
     """
     one, other = request.source.resolve(), out.resolve()
     if one.is_relative_to(other) or (other.is_relative_to(one) and one.is_dir()):
         raise ConfigError(f"{out}: of the data set and its source {request.source}, one lies in the other; move it")
     classes, jobs = _plan(request, workers)
-    if overwrite:
-        clear(out)
+    new = workplace(other, overwrite=overwrite)
+    work = out if new == other else new
     refused: list[str] = []
-    seen: set[str] = set()
+    places: dict[str, list[Place]] = {}
     count: Counter[str] = Counter()
-    with DatasetWriter(out, other.name, classes, resume=True, request=_asked(request, key)) as writer:
+    asked = _asked(request, key)
+    with DatasetWriter(work, other.name, classes, resume=True, overwrite=overwrite, request=asked) as writer:
+        before = {item.cine or item.id for item in writer.items}
 
         def tell() -> None:
             if told is not None:
@@ -65,12 +78,12 @@ def import_set(
         def tasks() -> Iterator[Task]:
             for job in jobs:
                 try:
-                    task = task_of(job, request, out, classes, key)
+                    task = task_of(job, request, work, classes, key)
                 except DataError as error:
                     refused.append(str(error))
                     continue
-                what = "doubles" if task.id in seen else "resumed" if writer.has(task.id) else None
-                seen.add(task.id)
+                what = "doubles" if task.id in places else "resumed" if writer.has(task.id) else None
+                places.setdefault(task.id, []).append((task.group, str(task)))
                 if what is None:
                     yield task
                 else:
@@ -80,6 +93,7 @@ def import_set(
             for _, answer in answers:
                 if isinstance(answer, DataError):
                     refused.append(str(answer))
+                    count["undecoded"] += isinstance(answer, Undecoded)
                 elif isinstance(answer[-1], str):
                     raise Unwritable(answer[-1])
                 else:
@@ -87,20 +101,30 @@ def import_set(
                     count["done"] += 1
                 tell()
         tell()
-        writer.keep(seen)
-        if not len(writer):
-            raise DataError(_nothing(request.source, refused))
-        items = writer.items
+        whose = known((item for item in writer.items if (item.cine or item.id) in places), places, key)
+        refused += whose.refused.values()
+        count.subtract("resumed" if id in before else "done" for id in whose.refused)
+        writer.settle(items := whose.items)
+        if not items:
+            lacking = bool(refused) and count["undecoded"] == len(refused)
+            raise (BackendMissingError if lacking else DataError)(_nothing(request.source, refused))
+    if new != other:
+        swap(new, other)
     return Imported(
         files=len(jobs),
+        read=count["done"],
         items=len(items),
         labelled=sum(item.mask_sha256 is not None for item in items),
         patients=len({item.patient for item in items}),
         cines=len({item.cine for item in items} - {None}),
         resumed=count["resumed"],
         doubles=count["doubles"],
+        joined=whose.joined,
+        headed=whose.headed,
+        suspect=whose.suspect,
         splits=dict(sorted(Counter(item.split or "none" for item in items).items())),
         classes={name: sum(name in item.classes for item in items) for name in classes[1:]},
+        passed_over=passed_over(request.source, jobs),
         refused=tuple(sorted(refused)),
     )
 
@@ -146,6 +170,7 @@ def _asked(request: Request, key: bytes) -> dict[str, str]:
         "region": str(request.region),
         "outside": "kept" if request.keep_outside else "blanked",
         "every": str(request.every),
+        "names": "kept" if request.keep_names else "left out",
     }
 
 

@@ -1,9 +1,8 @@
 """One file of an import, in the child: read, blanked outside the region, its patient renamed, written.
 
 An item's id is a hash of its files' content, of prepared formats together with their place in the source. A patient is
-a keyed hash (``pseudonym.py``) of what a DICOM header says, else of what the user groups by. What a scanner exports
-(DICOM, video) is named by its content's hash only, since its file names may tell of a patient; so is everything where
-the user groups by folders or names, which then do.
+a keyed hash (``pseudonym.py``) of what a DICOM header says, else of what the user groups by. Names of files may tell of
+a patient, so a data set holds them only where the user asks for it.
 """
 
 from __future__ import annotations
@@ -26,17 +25,24 @@ from edge3vt.data.importers.raw import Job, Raw
 from edge3vt.data.pseudonym import pseudonym
 from edge3vt.data.writer import Unwritable, write_item
 
-SCREENS = ("dicom", "video")  # formats of whole screens, with whatever text stands on them
+SCREENS = ("dicom", "video")  # what a scanner exports: the same content twice is one item, and there are cines
 AnyJob = Path | Job
+WAYS = "file, folder, folder:N or pattern:REGEX"
+_WAYS = re.compile(r"file|folder(:[1-9][0-9]?)?|pattern:.+", re.DOTALL)
+_NO_REGION = (
+    "of no region, and text around the picture may name the patient; give the picture's place with --region "
+    "X0,Y0,X1,Y1, add --keep-outside, or write blanked = true into the class map where nothing stands outside"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
     """What to import, and how.
 
-    patient_from: "file", "folder" or "pattern:REGEX", for what no header names a patient of; ignore_header: for
-    everything, as where all headers hold one placeholder. region: of files that
-    tell of none. keep_outside: do not blank what lies outside the region. every: of a cine, each n-th picture.
+    patient_from: "file", "folder" (the innermost), "folder:N" (the N-th below the source) or "pattern:REGEX", for what
+    no header names a patient of; ignore_header: for everything, as where all headers hold one placeholder. region: of
+    files that tell of none, and of others what is kept of theirs. keep_outside: do not blank what lies outside the
+    region. every: of a cine, each n-th picture. keep_names: let the data set tell the names of the files.
     """
 
     source: Path
@@ -47,28 +53,38 @@ class Request:
     region: Region | None = None
     keep_outside: bool = False
     every: int = 1
+    keep_names: bool = False
 
     def __post_init__(self) -> None:
-        way, _, pattern = (self.patient_from or "file").partition(":")
-        if way not in ("file", "folder", "pattern") or bool(pattern) != (way == "pattern"):
-            raise ConfigError(f"patient from '{self.patient_from}': expected file, folder or pattern:REGEX")
+        way = self.patient_from or "file"
+        if not _WAYS.fullmatch(way):
+            raise ConfigError(f"patient from '{way}': expected {WAYS}")
         try:
-            re.compile(pattern)
+            re.compile(way.removeprefix("pattern:"))
         except re.error as error:
             raise ConfigError(f"patient from '{self.patient_from}': no regular expression ({error})") from error
         if self.ignore_header and self.patient_from is None:
             raise ConfigError("without the header, nothing tells of a patient; add --patient-from")
+        if self.ignore_header and self.format != "dicom":
+            raise ConfigError(f"{self.format} files have no header that names a patient; leave out --ignore-header")
+        if self.every > 1 and self.format not in SCREENS:
+            raise ConfigError(f"{self.format} files hold no cines; leave out --every")
         if self.every < 1:
             raise ConfigError(f"every {self.every}: expected 1 or more")
         if self.region is not None and min(self.region.width, self.region.height) < 1:
             raise ConfigError(f"region {self.region}: it is empty; expected x0,y0,x1,y1 with x1 > x0 and y1 > y0")
         if self.format == "pictures" and self.labels is None:
-            raise ConfigError("pictures need a class map; add --classes MAP.toml")
+            raise ConfigError(
+                "pictures need a class map, written as docs/usgra-seg.toml is; add --classes MAP.toml, and "
+                f"--patient-from {WAYS}"
+            )
+        if self.format != "dicom" and self.region is None and not self.whole:
+            raise ConfigError(f"{self.format} files tell {_NO_REGION}")
 
     @property
-    def nameless(self) -> bool:
-        """Whether the names of files may tell of a patient."""
-        return self.format in SCREENS or (self.patient_from or "file") != "file"
+    def whole(self) -> bool:
+        """Whether a picture without a region is taken as it is: on the user's word, nothing there names a patient."""
+        return self.keep_outside or (self.labels is not None and self.labels.blanked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +120,7 @@ def task_of(job: AnyJob, request: Request, out: Path, classes: tuple[str, ...], 
     whole = digest.hexdigest()
     group = _group(request.patient_from, name)
     split = None if isinstance(job, Path) else job.split
-    source = f"sha256:{whole}" if request.nameless else _plain(name)
+    source = _plain(name) if request.keep_names else f"sha256:{whole}"
     return Task(job, whole[:16], source, group, split, out, classes, key, request)
 
 
@@ -142,14 +158,16 @@ def written(task: Task) -> Iterator[Item | str]:
 
 def _group(patient_from: str | None, name: str) -> str | None:
     """What stands for the patient of a file whose place in the source is ``name``; None where nothing does."""
-    way, _, pattern = (patient_from or "").partition(":")
+    way, _, which = (patient_from or "").partition(":")
+    folder = PurePosixPath(name).parent
     match way:
         case "file":
             return f"file {name}"
-        case "folder":
-            return f"folder {PurePosixPath(name).parent.as_posix()}"
-        case "pattern" if found := re.search(pattern, name):
-            return f"pattern {found[1] if found.re.groups else found[0]}"
+        case "folder" if len(folder.parts) >= (depth := int(which or 0)):
+            return f"folder {PurePosixPath(*folder.parts[: depth or None]).as_posix()}"
+        case "pattern" if found := re.search(which, name):
+            part = found[1] if found.re.groups else found[0]
+            return f"pattern {part}" if part else None  # else one patient would be made of all that lack it
     return None
 
 
@@ -157,10 +175,9 @@ def _patient(raw: Raw, task: Task) -> str:
     if raw.patient_key is not None and not task.request.ignore_header:
         return pseudonym(task.key, f"header {raw.patient_key}")
     if task.group is None:
-        missed = " and its name does not match the pattern" if task.request.patient_from else ""
+        missed = f", and '{way}' finds none in its path" if (way := task.request.patient_from) else ""
         raise DataError(
-            f"{task}: names no patient{missed}; say what pictures of one patient share: --patient-from file, folder "
-            "or pattern:REGEX"
+            f"{task}: names no patient{missed}; say what pictures of one patient share: --patient-from {WAYS}"
         )
     return pseudonym(task.key, task.group)
 
@@ -168,17 +185,15 @@ def _patient(raw: Raw, task: Task) -> str:
 def _inside(raw: Raw, task: Task) -> tuple[Pixels, Pixels | None, Region | None]:
     """Picture and mask with nothing left outside the region, and the region; None where it is everything."""
     request = task.request
-    region, (height, width) = raw.region or request.region, raw.picture.shape
+    region, (height, width) = _shared(raw.region, request.region), raw.picture.shape
     if region is None:
-        if request.format in SCREENS and not request.keep_outside:
-            raise DataError(
-                f"{task}: tells of no region, and text around the picture may name the patient; give the "
-                "picture's place with --region X0,Y0,X1,Y1, or add --keep-outside"
-            )
+        if not request.whole:
+            raise DataError(f"{task}: tells {_NO_REGION}")
         return raw.picture, raw.mask, None
     region = region.clipped(width, height)
     if min(region.width, region.height) < 1:
-        raise DataError(f"{task}: the region lies outside its {width}x{height} px; correct --region")
+        what = "ultrasound region" if raw.region else f"{width}x{height} px"
+        raise DataError(f"{task}: the region lies outside its {what}; correct --region")
     if request.keep_outside:
         return raw.picture, raw.mask, region
     rows, columns = slice(region.y0, region.y1), slice(region.x0, region.x1)
@@ -189,6 +204,13 @@ def _inside(raw: Raw, task: Task) -> tuple[Pixels, Pixels | None, Region | None]
             blank[rows, columns] = pixels[rows, columns]
             kept.append(blank)
     return kept[0], kept[1] if len(kept) > 1 else None, region
+
+
+def _shared(told: Region | None, asked: Region | None) -> Region | None:
+    """The part of the region that a file tells of which the user asks for."""
+    if told is None or asked is None:
+        return told or asked
+    return Region(max(told.x0, asked.x0), max(told.y0, asked.y0), min(told.x1, asked.x1), min(told.y1, asked.y1))
 
 
 def _plain(name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from io import TextIOWrapper
 from pathlib import Path
 from types import TracebackType
@@ -108,7 +108,7 @@ class DatasetWriter:
 
     Until a normal exit the items stand in ``items.partial.jsonl``, then in the manifest, sorted by id. ``request``
     is what the folder was asked to hold: a run goes on only with the same. Raises ConfigError for a folder that holds
-    a data set, another's beginning or anything else, or that another run is writing.
+    a data set, another's beginning (without ``overwrite``) or anything else, or that another run is writing.
     """
 
     def __init__(
@@ -118,12 +118,13 @@ class DatasetWriter:
         classes: Sequence[str],
         *,
         resume: bool,
+        overwrite: bool = False,
         request: Mapping[str, str] | None = None,
     ) -> None:
         ClassMap(SCHEMA, tuple(classes))
         self.folder, self.name, self.classes = folder, name, tuple(classes)
         self._head = {"schema": SCHEMA, "name": name, "classes": list(classes), "request": dict(request or {})}
-        self._resume = resume
+        self._resume, self._overwrite = resume, overwrite
         self._items: dict[str, Item] = {}
         self._cines: set[str] = set()
         self._file: TextIOWrapper | None = None
@@ -139,7 +140,11 @@ class DatasetWriter:
             self._lock = books.lock(self.folder)
             if (self.folder / MANIFEST).exists() or (path.exists() and not self._resume):
                 raise ConfigError(f"{self.folder}: holds a data set; choose another name or add --overwrite")
-            self._keep(books.begun(self.folder, self._head))
+            try:
+                self._keep(books.begun(self.folder, self._head))
+            except ConfigError:
+                if not self._overwrite:
+                    raise
             books.begin(self.folder, self._head, self._items.values())
             for kind in (PICTURES, MASKS):
                 (self.folder / kind).mkdir(exist_ok=True)
@@ -231,9 +236,9 @@ class DatasetWriter:
             raise Unwritable(f"{self._file.name}: cannot be written ({error.strerror}); free some space") from error
         self._keep(items)
 
-    def keep(self, ids: Container[str]) -> None:
-        """Leave out the items and cines that are not of these ids: their source has changed since the run before."""
-        self._items = {id: item for id, item in self._items.items() if (item.cine or id) in ids}
+    def settle(self, items: Iterable[Item]) -> None:
+        """Let the set hold these of its items, as they are now, and no others."""
+        self._items = {item.id: item for item in items}
 
     def _check_new(self, id: str) -> None:
         if id in self._items:

@@ -19,7 +19,7 @@ from tests.data.mutate import label_me, labels, native, noise, written
 from tests.data.test_imports import laid_out
 
 VERBS = [command.name or "" for command in app.registered_commands]
-MAP = 'schema = 1\nclasses = ["background", "nerve", "vessel"]\n[labels]\n1 = "nerve"\n2 = "vessel"\n'
+MAP = 'schema = 1\nblanked = true\nclasses = ["background", "nerve", "vessel"]\n[labels]\n1 = "nerve"\n2 = "vessel"\n'
 
 
 @pytest.fixture
@@ -73,6 +73,40 @@ def test_a_refused_file_is_named_and_fails_the_gate(capsys: pytest.CaptureFixtur
     assert "1 refused" in said.out
 
 
+def test_counts_and_what_was_passed_over_add_up(capsys: pytest.CaptureFixture[str], source: Path) -> None:
+    (source / "images" / "1.png").write_bytes(b"broken")
+    (source / "images" / "x.tif").touch()
+    with pytest.raises(SystemExit):
+        main([str(a) for a in arguments(source)])
+    said = capsys.readouterr()
+    assert "3 files (pictures): 2 read, 1 refused" in said.out
+    assert "passed over: 1 .tif" in said.err
+    with pytest.raises(SystemExit):
+        main([str(a) for a in arguments(source, "--overwrite", "--json")])
+    document = json.loads(capsys.readouterr().out)
+    assert (document["files"], document["read"], document["passed_over"]) == (3, 2, {".tif": 1})
+
+
+def test_names_that_a_terminal_would_obey_are_escaped(capsys: pytest.CaptureFixture[str], source: Path) -> None:
+    odd = source / "images" / "\x1b[2J\udcff\n.png"
+    odd.write_bytes(b"broken")
+    for more in ((), ("--overwrite", "--json")):
+        with pytest.raises(SystemExit):
+            main([str(a) for a in arguments(source, *more)])
+        said = capsys.readouterr()
+        assert "\\x1b[2J\\udcff" in said.err
+        assert "\x1b" not in said.err + said.out
+        (said.err + said.out).encode()
+        assert said.err.count("\n") == 1
+
+
+def test_names_of_files_are_kept_where_asked(capsys: pytest.CaptureFixture[str], source: Path) -> None:
+    for more, kept in (((), False), (("--keep-names", "--overwrite"), True)):
+        assert called(capsys, *arguments(source, *more))[0] == 0
+        items = read_dataset(source.parent / "set").items
+        assert all((item.source.startswith("images/")) == kept for item in items)
+
+
 def test_a_bar_is_drawn_on_a_terminal_only(
     capsys: pytest.CaptureFixture[str], source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -109,11 +143,13 @@ def test_dicom_is_imported_without_a_class_map(capsys: pytest.CaptureFixture[str
 
 
 def test_one_patient_in_all_headers_is_pointed_out(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    laid_out(tmp_path / "in", {f"{n}.dcm": written(native(noise(seed=n)[None])) for n in range(3)})
+    laid_out(tmp_path / "in", {f"{n}.dcm": written(native(noise(seed=n)[None])) for n in range(6)})
+    laid_out(tmp_path / "in", {"last.dcm": written(native(noise(seed=9)[None], PatientID="another"))})
     importing = ("data", "import", tmp_path / "in", tmp_path / "set")
-    assert "all files name one patient; if that is a placeholder" in called(capsys, *importing)[1]
+    said = called(capsys, *importing)[1]
+    assert "6 of 7 files with a patient in the header name the same one; if that is a placeholder" in said
     told = called(capsys, *importing, "--overwrite", "--ignore-header", "--patient-from", "file")[1]
-    assert "3 patients" in told
+    assert "7 patients" in told
     assert "placeholder" not in told
 
 
@@ -142,8 +178,11 @@ def test_a_region_and_what_lies_outside(capsys: pytest.CaptureFixture[str], sour
 
 @pytest.mark.parametrize("format", ["labelme", "nnunet", "pictures"])
 def test_an_export_is_imported_back_as_it_was(capsys: pytest.CaptureFixture[str], source: Path, format: str) -> None:
+    if format != "nnunet":  # it has no place for pictures without a mask
+        write_image(source / "unlabelled" / "bare.png", noise(seed=9))
     assert called(capsys, *arguments(source))[0] == 0
     before = read_dataset(source.parent / "set")
+    assert {item.mask_sha256 is None for item in before.items} == {False, format != "nnunet"}
     exported, again = source.parent / "Dataset101_out", source.parent / "again"
     importlib.import_module(f"edge3vt.data.exporters.{format}").export(before, exported)
     code, text = called(capsys, "data", "import", exported, again, "--patient-from", "file", "--json")
@@ -151,9 +190,10 @@ def test_an_export_is_imported_back_as_it_was(capsys: pytest.CaptureFixture[str]
     assert json.loads(text)["format"] == format
     after = read_dataset(again)
     assert after.classes == before.classes
-    assert sorted((item.picture_sha256, item.mask_sha256) for item in after.items) == sorted(
+    assert {(item.picture_sha256, item.mask_sha256) for item in after.items} == {
         (item.picture_sha256, item.mask_sha256) for item in before.items
-    )
+    }
+    assert len(after.items) == len(before.items)
 
 
 def test_what_cannot_be_imported_is_one_line_and_leaves_nothing(
@@ -176,7 +216,7 @@ def test_what_cannot_be_imported_is_one_line_and_leaves_nothing(
     assert "is not there" in refused(capsys, "data", "import", folder / "none", folder / "set")
     assert "see edge3vt data --help" in refused(capsys, "data", "imprt")
     said = refused(capsys, "data", "import", source, folder / "set", "--classes", folder / "map.toml")
-    assert "--patient-from file, folder or pattern:REGEX" in said
+    assert "--patient-from file, folder, folder:N or pattern:REGEX" in said
     assert sorted(folder.rglob("*")) == before
 
 
@@ -191,6 +231,8 @@ def test_a_folder_of_something_else_is_not_written_into(capsys: pytest.CaptureFi
 
 def test_one_labelme_document_is_a_source_too(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     laid_out(tmp_path, label_me())
-    code, _ = called(capsys, "data", "import", tmp_path / "a.json", tmp_path / "set", "--patient-from", "file")
+    code, _ = called(
+        capsys, "data", "import", tmp_path / "a.json", tmp_path / "set", "--patient-from", "file", "--keep-outside"
+    )
     assert code == 0
     assert read_dataset(tmp_path / "set").classes == ("background", "nerve", "vessel")

@@ -15,17 +15,18 @@ import pytest
 
 from edge3vt.core.clock import NS_PER_MS, SystemClock
 from edge3vt.core.errors import BackendMissingError, DataError
-from edge3vt.data.decoder import Decoder, decode_all
+from edge3vt.data.decoder import MOST_WORKERS, Decoder, Undecoded, decode_all, usual_workers
 
 # What the children run must be importable there by name, so it comes from the standard library, from the package,
 # or from a module that a test writes.
 PLANTED = """
 import os, signal, time
 import numpy as np
-from edge3vt.core.errors import DataError
+from edge3vt.core.errors import BackendMissingError, DataError
 
 def square(n): return n * n
 def refuse(where): raise DataError(f"{where}: no\\nclip; export it again")
+def lack(where): raise BackendMissingError(f"{where}: needs a decoder; pip install it")
 def err(where): raise ValueError("DOE^JANE")
 def crash(where): os._exit(7)
 def fault(where): os.kill(os.getpid(), signal.SIGSEGV)
@@ -107,7 +108,7 @@ def test_an_iterator_comes_back_as_a_list(decoder: Decoder, planted: Any) -> Non
     ("name", "message"),
     [
         ("refuse", "^x.dcm: no clip; export it again$"),
-        ("err", r"^x.dcm: the reader failed \(ValueError at planted_readers.py:8\); export"),
+        ("err", r"^x.dcm: the reader failed \(ValueError at planted_readers.py:9\); export"),
         ("end_of_file", r"the reader failed \(EOFError at"),
         ("no_pickle", "^x.dcm: the reader failed"),
         ("crash", r"^x.dcm: the reader crashed \(exit code 7\)"),
@@ -124,6 +125,14 @@ def test_a_bad_job_is_one_line_and_the_next_is_read(decoder: Decoder, planted: A
     assert "\n" not in str(caught.value)
     assert "DOE" not in str(caught.value)
     assert decoder.call(planted.square, 3) == 9
+
+
+def test_a_file_that_lacks_a_decoder_only_is_told_apart(decoder: Decoder, planted: Any) -> None:
+    with pytest.raises(Undecoded, match=r"^x\.dcm: needs a decoder; pip install it$"):
+        decoder.call(planted.lack, Path("x.dcm"))
+    with pytest.raises(DataError) as caught:
+        decoder.call(planted.refuse, Path("x.dcm"))
+    assert not isinstance(caught.value, Undecoded)
 
 
 def test_only_a_fresh_child_is_believed(planted: Any) -> None:
@@ -178,6 +187,12 @@ def test_all_jobs_in_order_whatever_happens(planted: Any) -> None:
             assert result == job
     assert place == 19
     assert list(decode_all(planted.square, [], 2)) == []
+
+
+def test_workers_are_no_more_than_fit_into_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    for cores, workers in ((2, 2), (64, MOST_WORKERS)):
+        monkeypatch.setattr("edge3vt.data.decoder.usable_cores", lambda cores=cores: cores)
+        assert usual_workers() == workers
 
 
 def test_leaving_early_ends_the_children(planted: Any) -> None:

@@ -10,12 +10,13 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from pydicom.data import get_testdata_file
 from pydicom.encaps import encapsulate, generate_frames
 from pydicom.uid import RLELossless
 
 from edge3vt.core.clock import NS_PER_S, SystemClock
 from edge3vt.core.documents import read_toml
-from edge3vt.core.errors import ConfigError, DataError
+from edge3vt.core.errors import BackendMissingError, ConfigError, DataError
 from edge3vt.core.frame import Region
 from edge3vt.data.dataset import MANIFEST, PARTIAL, read_dataset
 from edge3vt.data.importers.labels import LabelMap
@@ -26,7 +27,7 @@ from edge3vt.picture.images import write_image
 from tests.data.mutate import SECRET, Source, encoded, label_me, labels, native, nnu_net, noise, packed, written
 
 KEY = bytes(range(32))
-LABELS = LabelMap(1, ("background", "nerve", "vessel"), {"1": "nerve", "2": "vessel"})
+LABELS = LabelMap(1, ("background", "nerve", "vessel"), {"1": "nerve", "2": "vessel"}, blanked=True)
 USGRA = Path(__file__).parents[3] / "shared" / "data" / "usgra-seg"
 
 
@@ -42,7 +43,7 @@ def pairs(root: Path, count: int) -> Request:
     for n in range(count):
         write_image(root / "images" / f"{n}.png", noise(seed=n))
         write_image(root / "masks" / f"{n}.png", np.roll(labels(), n, axis=1))
-    return Request(root, "pictures", LABELS, patient_from="file")
+    return Request(root, "pictures", LABELS, patient_from="file", keep_names=True)
 
 
 def imported(request: Request, out: Path, **options: Any) -> Imported:
@@ -96,7 +97,7 @@ from edge3vt.data.imports import import_set
 from edge3vt.data.intake import Request
 if __name__ == "__main__":
     labels = {LABELS!r}
-    request = Request(Path({str(tmp_path / "in")!r}), "pictures", labels, patient_from="file")
+    request = Request(Path({str(tmp_path / "in")!r}), "pictures", labels, patient_from="file", keep_names=True)
     import_set(request, Path({str(tmp_path / "set")!r}), {KEY!r}, workers=2)
 """
     (tmp_path / "run.py").write_text(script)
@@ -177,6 +178,75 @@ def test_no_identity_gets_into_a_set_whole_or_begun(tmp_path: Path) -> None:
             assert imported(request, tmp_path / "set").patients == 1
 
 
+def test_no_name_of_a_file_gets_into_a_set(tmp_path: Path) -> None:
+    """Prepared files too lie in folders that are named after patients."""
+    picture = noise()
+    sources: dict[str, Source] = {
+        "pictures": {
+            f"images/{SECRET}.png": encoded(".png", picture),
+            f"masks/{SECRET}.png": encoded(".png", labels()),
+        },
+        "labelme": {f"{SECRET}/{SECRET}.json": label_me()["a.json"], f"{SECRET}/{SECRET}.png": label_me()["a.png"]},
+        "nnunet": {name.replace("case", SECRET): data for name, data in nnu_net().items()},
+        "dicom": {f"{SECRET}.dcm": written(native(picture[None]))},
+    }
+    for format, source in sources.items():
+        laid_out(tmp_path / format, source)
+        for patient_from in ("file", "folder", "pattern:."):
+            out = tmp_path / f"{format}-{patient_from[:4]}"
+            asked: dict[str, Any] = {"patient_from": patient_from, "keep_outside": True}
+            asked["labels"] = LABELS if format == "pictures" else None
+            assert imported(Request(tmp_path / format, format, **asked), out).items  # type: ignore[arg-type]
+            for name, data in content(out).items():
+                assert SECRET not in name
+                assert SECRET.encode() not in data
+    kept = Request(tmp_path / "pictures", "pictures", LABELS, patient_from="file", keep_names=True)
+    imported(kept, tmp_path / "kept")
+    assert SECRET.encode() in (tmp_path / "kept" / MANIFEST).read_bytes()  # the search finds what is there
+
+
+def test_a_file_whose_header_lost_its_patient_goes_where_the_others_of_its_folder_go(tmp_path: Path) -> None:
+    for n, (folder, who) in enumerate((("1", "a"), ("1", ""), ("2", "b"), ("2", "c"), ("2", ""), ("3", ""))):
+        dicom(tmp_path / "in" / folder / f"{n}.dcm", noise(seed=n)[None], PatientID=who)
+    request = Request(tmp_path / "in", "dicom", patient_from="folder")
+
+    def stop(done: int, total: int) -> None:
+        if done == 5:
+            raise KeyboardInterrupt
+
+    result = imported(request, tmp_path / "set")
+    assert (result.items, result.patients, result.joined, result.headed, result.read) == (5, 4, 1, 3, 5)
+    assert len(result.refused) == 1
+    assert "4.dcm: its header names no patient, and those of its group name 2" in result.refused[0]
+    with pytest.raises(KeyboardInterrupt):
+        imported(request, tmp_path / "again" / "set", told=stop)
+    again = imported(request, tmp_path / "again" / "set")
+    assert again.resumed > 0
+    assert again.read + again.resumed + len(again.refused) == 6
+    assert content(tmp_path / "again" / "set") == content(tmp_path / "set")
+
+
+def test_a_missing_decoder_is_what_the_environment_lacks_only_where_nothing_else_is_wrong(tmp_path: Path) -> None:
+    lacking = get_testdata_file("JPEG-lossy.dcm", download=False)  # 12 bits
+    assert lacking is not None
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.dcm").write_bytes(Path(str(lacking)).read_bytes())
+    request = Request(tmp_path / "in", "dicom", patient_from="file")
+    with pytest.raises(BackendMissingError, match="pip install python-gdcm"):
+        imported(request, tmp_path / "set")
+    (tmp_path / "in" / "b.dcm").write_bytes(b"broken")
+    with pytest.raises(DataError, match="nothing could be imported"):
+        imported(request, tmp_path / "set")
+    dicom(tmp_path / "in" / "c.dcm", noise()[None])
+    assert len(imported(request, tmp_path / "set").refused) == 2
+
+
+def test_what_is_passed_over_is_told(tmp_path: Path) -> None:
+    request = pairs(tmp_path / "in", 1)
+    laid_out(tmp_path / "in", {"images/x.tif": b"", "notes.txt": b"", "more.zip": b"", "other/b.png": b""})
+    assert imported(request, tmp_path / "set").passed_over == {".png": 1, ".tif": 1, ".txt": 1, ".zip": 1}
+
+
 def test_one_patient_has_one_name_for_one_key(tmp_path: Path) -> None:
     for n, who in enumerate(("a", "a", "b")):
         dicom(tmp_path / "in" / f"{n}.dcm", noise(seed=n)[None], PatientID=who)
@@ -226,7 +296,9 @@ def test_another_request_does_not_go_on(tmp_path: Path) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         imported(request, tmp_path / "set", told=stop)
-    cropped = Request(tmp_path / "in", "pictures", LABELS, patient_from="file", region=Region(0, 0, 9, 9))
+    cropped = Request(
+        tmp_path / "in", "pictures", LABELS, patient_from="file", region=Region(0, 0, 9, 9), keep_names=True
+    )
     with pytest.raises(ConfigError, match="begun with region 'None', not 'Region"):
         imported(cropped, tmp_path / "set")
     with pytest.raises(ConfigError, match="begun with patient key"):
@@ -266,9 +338,18 @@ def test_a_set_is_replaced_once_its_source_was_found(tmp_path: Path) -> None:
         with pytest.raises((ConfigError, DataError)):
             imported(Request(source, "pictures", LABELS, patient_from="file"), tmp_path / "set", overwrite=overwrite)
         assert content(tmp_path / "set") == before
-    (tmp_path / "in" / "images" / "1.png").unlink()
-    (tmp_path / "in" / "masks" / "1.png").unlink()
-    assert imported(request, tmp_path / "set", overwrite=True).items == 1
+    for kind in ("images", "masks"):
+        (tmp_path / "in" / kind / "1.png").rename(tmp_path / f"{kind}.png")
+
+    def stop(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        imported(request, tmp_path / "set", overwrite=True, told=stop)
+    assert content(tmp_path / "set") == before  # until the new one is whole
+    again = imported(request, tmp_path / "set", overwrite=True)
+    assert (again.items, again.resumed) == (1, 1)
+    assert not list(tmp_path.glob(".set*"))
     assert len(content(tmp_path / "set")) == 3
 
 
@@ -277,18 +358,18 @@ def test_the_labels_of_all_documents_are_the_classes(tmp_path: Path) -> None:
     laid_out(tmp_path / "in" / "a", label_me())
     laid_out(tmp_path / "in" / "b", label_me(shapes=[shape]))
     laid_out(tmp_path / "in" / "c", {"a.json": b'{"shapes": 1}'})
-    result = imported(Request(tmp_path / "in", "labelme", patient_from="folder"), tmp_path / "set")
+    result = imported(Request(tmp_path / "in", "labelme", patient_from="folder", keep_outside=True), tmp_path / "set")
     assert (result.items, len(result.refused)) == (2, 1)
     dataset = read_dataset(tmp_path / "set")
     assert dataset.classes == ("background", "artery", "nerve", "vessel")
     assert result.classes == {"artery": 1, "nerve": 1, "vessel": 1}
     with pytest.raises(DataError, match="no shape has a label"):
-        imported(Request(tmp_path / "in" / "c", "labelme", patient_from="file"), tmp_path / "none")
+        imported(Request(tmp_path / "in" / "c", "labelme", patient_from="file", keep_outside=True), tmp_path / "none")
 
 
 def test_an_nnunet_folder_brings_classes_and_split(tmp_path: Path) -> None:
     laid_out(tmp_path / "in", nnu_net())
-    result = imported(Request(tmp_path / "in", "nnunet", patient_from="file"), tmp_path / "set")
+    result = imported(Request(tmp_path / "in", "nnunet", patient_from="file", keep_outside=True), tmp_path / "set")
     assert (result.items, result.splits) == (2, {"train": 2})
     dataset = read_dataset(tmp_path / "set")
     assert np.array_equal(dataset.mask(dataset.items[0]), labels())
@@ -317,7 +398,7 @@ def test_usgra_seg_arrives_with_its_own_counts(tmp_path: Path) -> None:
     if not USGRA.is_dir():
         pytest.skip("usgra-seg is not here")
     labels_of = read_toml(LabelMap, Path(__file__).parents[2] / "docs" / "usgra-seg.toml")
-    request = Request(USGRA, "pictures", labels_of, patient_from="file")
+    request = Request(USGRA, "pictures", labels_of, patient_from="file", keep_names=True)
     result = imported(request, tmp_path / "set", workers=2)
     assert (result.items, result.refused) == (224, ())
     assert result.splits == {"test": 20, "train": 204}

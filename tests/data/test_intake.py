@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ def test_a_clip_becomes_items_named_by_its_content(tmp_path: Path) -> None:
     digest = sha256_bytes(path.read_bytes())
     assert [item.id for item in items] == [f"{digest[:16]}-{n:05}" for n in range(5)]
     assert {(item.cine, item.source) for item in items} == {(digest[:16], f"sha256:{digest}")}
-    assert {item.patient for item in items} == {pseudonym(KEY, f"header {SECRET}")}
+    assert {item.patient for item in items} == {pseudonym(KEY, f"header {SECRET.casefold()}")}
     assert [item.frame for item in items] == list(range(5))
     assert items[0].facts["region"] == "4,4,76,56"
     assert items[0].mm_per_px == pytest.approx(0.2)
@@ -74,6 +75,31 @@ def test_a_screen_without_a_region_is_refused_unless_its_place_is_given(tmp_path
         list(written(task(path, tmp_path / "set", region=Region(80, 0, 90, 10))))
 
 
+def test_a_region_of_the_user_is_met_with_the_one_of_the_header(tmp_path: Path) -> None:
+    path = clip(tmp_path, 1)  # its header tells of 4,4,76,56
+    (item,) = items_of(task(path, tmp_path / "set", region=Region(0, 20, 40, 99)))
+    assert item.facts["region"] == "4,20,40,56"
+    picture = read_image(tmp_path / "set" / PICTURES / f"{item.id}.png")
+    assert np.array_equal(picture[20:56, 4:40], noise()[20:56, 4:40])
+    assert np.count_nonzero(picture) == np.count_nonzero(picture[20:56, 4:40])
+    with pytest.raises(DataError, match="the region lies outside its ultrasound region; correct --region"):
+        list(written(task(path, tmp_path / "set", region=Region(0, 0, 80, 4))))
+
+
+def test_prepared_pictures_are_taken_whole_on_the_users_word_only(tmp_path: Path) -> None:
+    from edge3vt.data.importers.pictures import find
+    from tests.data.importers.test_pictures import COLOURS, pair
+
+    pair(tmp_path, "a")
+    asked: dict[str, Any] = {"source": tmp_path, "format": "pictures", "patient_from": "file"}
+    with pytest.raises(ConfigError, match=r"text around the picture may name the patient; give .* blanked = true"):
+        Request(labels=COLOURS, **asked)
+    blanked = replace(COLOURS, blanked=True)
+    for request in (Request(labels=blanked, **asked), Request(labels=COLOURS, keep_outside=True, **asked)):
+        (item,) = items_of(task_of(find(tmp_path, COLOURS)[0], request, tmp_path / "set", CLASSES, KEY))
+        assert "region" not in item.facts
+
+
 def test_the_mask_is_blanked_as_its_picture(tmp_path: Path) -> None:
     from edge3vt.data.importers.pictures import find
     from tests.data.importers.test_pictures import COLOURS, MASK, pair  # (2, 10)
@@ -98,17 +124,25 @@ def test_each_nth_picture_of_a_cine(tmp_path: Path) -> None:
         ("folder", "folder p7"),
         (r"pattern:p(\d)/", "pattern 7"),
         (r"pattern:p\d", "pattern p7"),
+        ("folder:1", "folder p7"),
+        ("pattern:(x)?p(7)", None),  # the first group takes no part
+        ("pattern:(x*)", None),
+        ("folder:2", None),
     ],
 )
-def test_who_is_in_a_file_without_a_name(tmp_path: Path, patient_from: str, identity: str) -> None:
+def test_who_is_in_a_file_without_a_name(tmp_path: Path, patient_from: str, identity: str | None) -> None:
     (tmp_path / "p7").mkdir()
     path = clip(tmp_path / "p7", 1, PatientID="")
     request = Request(tmp_path, "dicom", patient_from=patient_from)
+    if identity is None:
+        with pytest.raises(DataError, match=r"names no patient, and '.*' finds none in its path"):
+            list(written(task_of(path, request, tmp_path / "set", CLASSES, KEY)))
+        return
     (item,) = items_of(task_of(path, request, tmp_path / "set", CLASSES, KEY))
     assert item.patient == pseudonym(KEY, identity)
     clip(tmp_path / "p7", 1)
     (item,) = items_of(task_of(path, request, tmp_path / "set", CLASSES, KEY))
-    assert item.patient == pseudonym(KEY, f"header {SECRET}")  # the header goes first
+    assert item.patient == pseudonym(KEY, f"header {SECRET.casefold()}")  # the header goes first
     request = Request(tmp_path, "dicom", patient_from=patient_from, ignore_header=True)
     (item,) = items_of(task_of(path, request, tmp_path / "set", CLASSES, KEY))
     assert item.patient == pseudonym(KEY, identity)
@@ -118,25 +152,35 @@ def test_an_item_without_a_patient_is_refused(tmp_path: Path) -> None:
     path = clip(tmp_path, 1, PatientID="")
     with pytest.raises(DataError, match="names no patient; say what pictures of one patient share: --patient-from"):
         list(written(task(path, tmp_path / "set")))
-    with pytest.raises(DataError, match="its name does not match the pattern"):
+    with pytest.raises(DataError, match="'pattern:nobody' finds none in its path"):
         list(written(task(path, tmp_path / "set", patient_from="pattern:nobody")))
 
 
-def test_names_are_kept_of_prepared_files_unless_they_tell_of_a_patient(tmp_path: Path) -> None:
+def test_names_of_files_get_into_a_set_on_the_users_word_only(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"content")
-    job, labels = Job((tmp_path / "a.png",), "p1/a.png"), LabelMap(1, CLASSES)
+    job, asked = Job((tmp_path / "a.png",), "p1/a.png"), {"labels": LabelMap(1, CLASSES), "keep_outside": True}
     whole = sha256_bytes(b"p1/a.png\0content")
-    for patient_from, source in (
-        ("file", "p1/a.png"),
-        ("folder", f"sha256:{whole}"),
-        ("pattern:p.", f"sha256:{whole}"),
-    ):
-        made = task_of(job, Request(tmp_path, "pictures", labels, patient_from=patient_from), tmp_path, CLASSES, KEY)
-        assert (made.id, made.source) == (whole[:16], source)
-    odd = Job((tmp_path / "a.png",), "\udcff.png")
-    assert task_of(odd, Request(tmp_path, "labelme"), tmp_path, CLASSES, KEY).source == "?.png"
+    for patient_from in ("file", "folder", "pattern:p."):
+        for keep, source in ((False, f"sha256:{whole}"), (True, "p1/a.png")):
+            request = Request(tmp_path, "pictures", patient_from=patient_from, keep_names=keep, **asked)
+            made = task_of(job, request, tmp_path, CLASSES, KEY)
+            assert (made.id, made.source) == (whole[:16], source)
+    odd, request = Job((tmp_path / "a.png",), "\udcff.png"), Request(tmp_path, "labelme", keep_names=True, **asked)
+    assert task_of(odd, request, tmp_path, CLASSES, KEY).source == "?.png"
     with pytest.raises(DataError, match="gone: cannot be read"):
-        task_of(tmp_path / "gone", Request(tmp_path, "video"), tmp_path, CLASSES, KEY)
+        task_of(tmp_path / "gone", Request(tmp_path, "video", keep_outside=True), tmp_path, CLASSES, KEY)
+
+
+def test_the_innermost_folder_or_one_further_up() -> None:
+    from edge3vt.data.intake import _group
+
+    groups = {way: _group(way, "p1/day2/a.png") for way in ("folder", "folder:1", "folder:2", "folder:3")}
+    assert groups == {
+        "folder": "folder p1/day2",
+        "folder:1": "folder p1",
+        "folder:2": "folder p1/day2",
+        "folder:3": None,
+    }
 
 
 def test_a_key_is_not_shown(tmp_path: Path) -> None:
@@ -146,14 +190,19 @@ def test_a_key_is_not_shown(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        ({"patient_from": "pattern"}, "expected file, folder or pattern:REGEX"),
-        ({"patient_from": "file:x"}, "expected file, folder or pattern:REGEX"),
-        ({"patient_from": "name"}, "expected file, folder or pattern:REGEX"),
+        ({"patient_from": "pattern"}, "expected file, folder, folder:N or pattern:REGEX"),
+        ({"patient_from": "file:x"}, "expected file, folder, folder:N or pattern:REGEX"),
+        ({"patient_from": "name"}, "expected file, folder, folder:N or pattern:REGEX"),
         ({"patient_from": "pattern:("}, "no regular expression"),
         ({"ignore_header": True}, "add --patient-from"),
+        ({"patient_from": "folder:0"}, "expected file, folder"),
+        ({"patient_from": "folder:x"}, "expected file, folder"),
+        ({"format": "video", "ignore_header": True, "patient_from": "file"}, "have no header"),
+        ({"format": "labelme", "every": 2}, "labelme files hold no cines; leave out --every"),
+        ({"format": "video"}, "video files tell of no region"),
         ({"every": 0}, "every 0: expected 1 or more"),
         ({"region": Region(3, 0, 3, 5)}, "it is empty"),
-        ({"format": "pictures"}, "add --classes MAP.toml"),
+        ({"format": "pictures"}, "as docs/usgra-seg.toml is; add --classes MAP.toml"),
     ],
 )
 def test_a_request_that_makes_no_sense_is_refused(asked: dict[str, Any], message: str) -> None:

@@ -14,10 +14,12 @@ from pathlib import Path
 from edge3vt.core.errors import DataError
 from edge3vt.core.frame import Frame, Region
 from edge3vt.data.importers.raw import Raw
+from edge3vt.picture.clip import file_size
 from edge3vt.picture.dicom import DicomClip, open_dicom
 
 SUFFIXES = (".dcm", ".dicom")
 MODALITIES = ("US", "OT", "")  # ultrasound, secondary captures (other), and files that do not say
+MAX_FILE_BYTES = 384 << 20  # read whole, in a child whose libraries take 400 of its 1024 MiB; our own choice
 MAX_CLIP_BYTES = 256 << 20  # of luma, should a caller hold all of it; our own choice: 340 pictures of 1024x768
 DUAL_SHARE = 0.25  # a second region of this share of the largest is a second picture, no inset; our own choice
 
@@ -37,6 +39,8 @@ def find(root: Path) -> list[Path]:
 
 def read(path: Path) -> Iterator[Raw]:
     """Every picture of one file, one by one. Raises DataError or BackendMissingError; then none of them counts."""
+    if file_size(path) > MAX_FILE_BYTES:
+        raise DataError(f"{path}: larger than {MAX_FILE_BYTES >> 20} MiB; cut the clip first")
     clip = open_dicom(path)
     region = _region(clip)
     facts: dict[str, float | str] = {"burnt_in_text": clip.burnt_in.lower()}

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image
+from PIL import ExifTags, Image
 
 from edge3vt.core.errors import DataError
 from edge3vt.core.frame import Pixels
@@ -42,6 +43,17 @@ def read_luma(path: Path) -> Pixels:
 def decoded_luma(data: bytes, where: str) -> Pixels:
     """The picture in the bytes of a file, as ``read_luma`` gives it; ``where`` names them in the DataError."""
     return _shallow_luma(decoded_image(data, where), data, where)
+
+
+def is_turned(path: Path) -> bool:
+    """Whether the EXIF of a picture asks a program to turn or mirror it, or cannot be read."""
+    with warnings.catch_warnings():  # PIL warns of odd files, which are judged here
+        warnings.simplefilter("ignore")
+        try:
+            with Image.open(path) as image:
+                return bool(image.getexif().get(ExifTags.Base.Orientation, 1) != 1)
+        except Exception:  # PIL raises whatever the damage leads to
+            return True
 
 
 def is_palette(path: Path) -> bool:

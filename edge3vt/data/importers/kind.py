@@ -10,6 +10,7 @@ from typing import Literal
 from edge3vt.core.errors import ConfigError, DataError
 from edge3vt.data.importers import dicom, video
 from edge3vt.data.importers.labels import LabelMap
+from edge3vt.data.importers.pictures import UNLABELLED
 from edge3vt.picture.images import SUFFIXES
 
 Format = Literal["pictures", "labelme", "nnunet", "dicom", "video"]
@@ -31,7 +32,8 @@ def kind_of(source: Path, labels: LabelMap | None = None) -> Format:
             raise ConfigError(f"{source}: holds {' and '.join(found)}; choose one with --format")
     if not found:
         raise DataError(
-            f"{source}: no pictures in images/, LabelMe, nnU-Net, DICOM or video files; check the path or add --format"
+            f"{source}: no pictures in images/, LabelMe, nnU-Net, DICOM or video files (a link to a folder is not "
+            "followed); check the path or add --format"
         )
     return found[0]
 
@@ -47,7 +49,8 @@ def _files(source: Path) -> Iterator[Path]:
 def _kind(path: Path, source: Path, pictures: str) -> Format | None:
     suffix = path.suffix.lower()
     if suffix in SUFFIXES:
-        return "pictures" if pictures in (source.name, *path.relative_to(source).parts)[:-1] else None
+        folders = (source.name, *path.relative_to(source).parts)[:-1]
+        return "pictures" if pictures in folders or UNLABELLED in folders else None
     if suffix in video.SUFFIXES:
         return "video"
     if suffix == ".json":

@@ -2,6 +2,9 @@
 
 https://github.com/wkentaro/labelme, versions 3 to 5. A pixel belongs to a shape when its centre lies inside
 (``shape.py``); a shape lies over those before it. A label is the name of a class, or is listed in the class map.
+
+LabelMe names a document as its picture. Where all documents of a folder have such a picture beside them, the pictures
+of that folder without a document are unlabelled items.
 """
 
 from __future__ import annotations
@@ -20,12 +23,13 @@ from edge3vt.core.anatomy import MAX_CLASSES
 from edge3vt.core.errors import DataError
 from edge3vt.core.frame import Pixels
 from edge3vt.core.segmentation import Mask
-from edge3vt.data.importers.image import decoded_luma, files_under, read_luma
+from edge3vt.data.importers.image import decoded_luma, files_under, is_turned, read_luma
 from edge3vt.data.importers.labels import LabelMap
 from edge3vt.data.importers.raw import Job, Raw
+from edge3vt.data.importers.rest import WITHOUT_PICTURES
 from edge3vt.data.importers.shape import Inside, Points, circle, polygon, rectangle
 from edge3vt.picture.clip import file_size
-from edge3vt.picture.images import decoded_image
+from edge3vt.picture.images import SUFFIXES, decoded_image
 
 MAX_BYTES = 64 << 20
 MAX_POINTS = 100_000  # of all shapes of a picture; our own choice
@@ -35,31 +39,55 @@ _NO_AREA = ("line", "linestrip", "point", "points")
 
 @dataclass(frozen=True, slots=True)
 class Document(Job):
-    """files: the JSON. labels: None to number the document's own labels in the order of the alphabet."""
+    """files: the JSON and the pictures of its name, or a picture without one.
+
+    labels: None to number the document's own labels in the order of the alphabet.
+    """
 
     root: Path = Path()
     labels: LabelMap | None = None
 
+    @property
+    def bare(self) -> bool:
+        """Whether it is a picture without a document."""
+        return self.files[0].suffix.lower() in SUFFIXES
+
 
 def find(root: Path, labels: LabelMap | None = None) -> list[Document]:
-    """A job for each JSON document at and under ``root``. Raises DataError where there are none."""
+    """A job for each JSON document at and under ``root``, and each picture without one that is unlabelled.
+
+    Raises DataError where there are no documents.
+    """
     if not root.exists():
         raise DataError(f"{root}: is not there; check the path")
     folder = root if root.is_dir() else root.parent
     paths = files_under(root, [".json"]) if root.is_dir() else [root]
-    found = [Document((path,), path.relative_to(folder).as_posix(), root=folder, labels=labels) for path in paths]
-    if not found:
+    documents = [path for path in paths if path.name not in WITHOUT_PICTURES]
+    if not documents:
         raise DataError(f"{root}: holds no LabelMe documents, expected .json files; check the path")
-    return found
+    pictures: dict[Path, list[Path]] = {}  # by their paths without suffix
+    for path in files_under(folder, SUFFIXES):
+        pictures.setdefault(path.with_suffix(""), []).append(path)
+    files = [(path, *pictures.pop(path.with_suffix(""), ())) for path in documents]
+    if root.is_dir():
+        other = {each[0].parent for each in files if len(each) == 1}  # there a picture may belong to any document
+        named = {each[0].parent for each in files} - other
+        files += [(path,) for bare in pictures.values() for path in bare if path.parent in named]
+    return [Document(each, each[0].relative_to(folder).as_posix(), root=folder, labels=labels) for each in files]
 
 
 def names(job: Document) -> list[str]:
     """The labels of a document, sorted. Raises DataError."""
+    if job.bare:
+        return []
     return sorted({_label(shape, job) for shape in _shapes(_parsed(job), job)})
 
 
 def read(job: Document) -> Iterator[Raw]:
     """The one picture of a job. Raises DataError."""
+    if job.bare:
+        yield Raw(_upright(job.files[0]))
+        return
     document = _parsed(job)
     picture = _picture(document, job)
     height, width = picture.shape
@@ -130,7 +158,17 @@ def _picture(document: dict[str, Any], job: Document) -> Pixels:
         raise DataError(f"{job}: its imagePath cannot be followed; put the picture beside it") from error
     if not inside:
         raise DataError(f"{job}: its imagePath leads out of {job.root}; put the picture beside the document")
-    return read_luma(path)
+    return _upright(path)
+
+
+def _upright(path: Path) -> Pixels:
+    """A picture that LabelMe shows as it is stored."""
+    picture = read_luma(path)
+    if is_turned(path):
+        raise DataError(
+            f"{path}: its EXIF turns it, which LabelMe does and others do not; save it upright, without EXIF"
+        )
+    return picture
 
 
 def _decoded(text: object, key: str, job: Document) -> bytes:

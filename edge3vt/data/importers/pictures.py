@@ -1,4 +1,7 @@
-"""Folders of pictures and of masks: ``images/NAME.png`` and ``masks/NAME.png``, at whatever depth of the source."""
+"""Folders of pictures and of masks: ``images/NAME.png`` and ``masks/NAME.png``, at whatever depth of the source.
+
+Pictures in folders named ``unlabelled`` are items without masks.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,13 @@ import numpy as np
 from edge3vt.core.errors import ConfigError, DataError
 from edge3vt.core.frame import Pixels
 from edge3vt.core.segmentation import Mask
+from edge3vt.data.dataset import Split
 from edge3vt.data.importers.image import files_under, is_palette, read_luma, shown_levels, stored_levels
 from edge3vt.data.importers.labels import LabelMap
 from edge3vt.data.importers.raw import Job, Raw
 from edge3vt.picture.images import SUFFIXES
+
+UNLABELLED = "unlabelled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +38,12 @@ def find(root: Path, labels: LabelMap) -> list[Pair]:
     if not root.is_dir():
         raise DataError(f"{root}: is no folder; name the one that holds {labels.pictures}/ and {labels.masks}/")
     jobs = []
+    for folder in _folders(root, UNLABELLED):
+        if labels.pictures not in folder.relative_to(root).parts:  # there they need masks as all others do
+            for path in (path for paths in _by_name(folder).values() for path in paths):
+                jobs.append(Pair((path,), path.relative_to(root).as_posix(), _split(folder, root, labels)))
     for folder in _folders(root, labels.pictures):
-        split = next((labels.splits[part] for part in folder.relative_to(root).parts if part in labels.splits), None)
+        split = _split(folder, root, labels)
         masks = _by_name(folder.parent / labels.masks) if labels.masks else {}
         if labels.masks and not masks:
             raise DataError(
@@ -45,7 +55,10 @@ def find(root: Path, labels: LabelMap) -> list[Pair]:
             relative = files[0].relative_to(root if files[0].is_relative_to(root) else root.parent).as_posix()
             jobs.append(Pair(files, relative, split, _fault(name, pictures, masks, labels), colours, stored))
     if not jobs:
-        raise DataError(f"{root}: holds no {labels.pictures}/ with pictures; name it as 'pictures' in the class map")
+        raise DataError(
+            f"{root}: holds no {labels.pictures}/ with pictures (a link to a folder is not followed); name it as "
+            "'pictures' in the class map"
+        )
     return jobs
 
 
@@ -84,6 +97,10 @@ def _classes(levels: Pixels, colours: dict[int, int], path: Path) -> Mask:
             "map; add it to 'labels', or save the mask without smoothing"
         )
     return mask
+
+
+def _split(folder: Path, root: Path, labels: LabelMap) -> Split | None:
+    return next((labels.splits[part] for part in folder.relative_to(root).parts if part in labels.splits), None)
 
 
 def _folders(root: Path, name: str) -> list[Path]:

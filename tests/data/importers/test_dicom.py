@@ -255,7 +255,7 @@ def test_identity_stays_behind(tmp_path: Path) -> None:
     path = saved(tmp_path, SequenceOfUltrasoundRegions=[region(10, 5, 89, 69)])
     assert CANARY.encode() in path.read_bytes()
     for raw in read(path):
-        assert raw.patient_key == f"{CANARY}-ID of {CANARY}"
+        assert raw.patient_key == f"{CANARY}-ID\0{CANARY}".casefold()
         assert CANARY not in repr(raw)
         told = pickle.dumps((raw.picture, raw.mask, raw.region, raw.mm_per_px, raw.frame, raw.facts))
         for identity in (CANARY, "19860426", "4711", "4712", "clip.dcm"):
@@ -287,6 +287,13 @@ def test_refusals_do_not_quote_the_header(tmp_path: Path) -> None:
 @pytest.mark.parametrize("anonymous", [{"PatientID": ""}, {"PatientID": "  ", "IssuerOfPatientID": "a clinic"}])
 def test_without_an_id_there_is_no_patient(tmp_path: Path, anonymous: dict[str, str]) -> None:
     assert next(read(saved(tmp_path, **anonymous))).patient_key is None
+
+
+def test_one_patient_is_one_however_the_id_is_written(tmp_path: Path) -> None:
+    keys = [next(read(saved(tmp_path, PatientID=id))).patient_key for id in ("mrn-7a", " MRN-7A ", "MRN-7A\0")]
+    assert len(set(keys)) == 1
+    split = [("A", "B OF C"), ("A OF B", "C")]
+    assert len({next(read(saved(tmp_path, PatientID=i, IssuerOfPatientID=j))).patient_key for i, j in split}) == 2
 
 
 @pytest.mark.parametrize(
@@ -333,6 +340,17 @@ def test_a_clip_too_long_for_the_memory_is_refused(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(dicom, "MAX_CLIP_BYTES", 3 * 80 * 100 - 1)
     with pytest.raises(DataError, match="cut the clip"):
         list(read(saved(tmp_path)))
+
+
+def test_a_file_too_large_for_a_child_is_refused_before_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dicom, "MAX_FILE_BYTES", 2 << 20)
+    path = saved(tmp_path)
+    assert list(read(path))
+    os.truncate(path, (2 << 20) + 1)
+    with pytest.raises(DataError, match="larger than 2 MiB; cut the clip first"):
+        list(read(path))
 
 
 def deflated(path: Path, body: bytes) -> Path:

@@ -47,6 +47,18 @@ def test_a_class_map_names_the_folder_of_pictures(tmp_path: Path) -> None:
     assert kind_of(tmp_path, labels) == kind_of(tmp_path / "frames", labels) == "pictures"
 
 
+def test_pictures_without_masks_are_pictures(tmp_path: Path) -> None:
+    assert kind_of(laid_out(tmp_path, {"unsplit/unlabelled/a.png": b"x"})) == "pictures"
+
+
+def test_a_linked_folder_is_said_not_to_be_followed(tmp_path: Path) -> None:
+    laid_out(tmp_path / "elsewhere", {"a.png": b"x"})
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "images").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(DataError, match="a link to a folder is not followed"):
+        kind_of(tmp_path / "in")
+
+
 def test_a_mixture_is_left_to_the_user(tmp_path: Path) -> None:
     laid_out(tmp_path, videos()[0], {"x.dcm": b""})
     with pytest.raises(ConfigError, match="holds video and dicom; choose one with --format"):

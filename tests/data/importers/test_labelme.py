@@ -37,7 +37,7 @@ def document(root: Path, shapes: list[Any], name: str = "a.json", **changes: Any
 
 
 def mask_of(root: Path, labels: LabelMap | None = None) -> np.ndarray:
-    (job,) = find(root, labels)
+    (job,) = (job for job in find(root, labels) if not job.bare)
     (raw,) = read(job)
     assert np.array_equal(raw.picture, PICTURE)
     assert raw.mask is not None
@@ -117,6 +117,35 @@ def test_the_picture_may_lie_beside_the_document_but_not_outside_the_source(tmp_
     document(source / "deep", [SQUARE], imageData=None, imagePath="gone.png")
     with pytest.raises(DataError, match=r"gone\.png: cannot be read"):
         mask_of(source)
+
+
+def test_pictures_without_a_document_are_unlabelled_where_documents_are_named_as_pictures(tmp_path: Path) -> None:
+    document(tmp_path, [SQUARE])
+    write_image(tmp_path / "b.png", PICTURE)
+    (job,) = find(tmp_path)  # a.json may have been made of any picture
+    write_image(tmp_path / "a.png", PICTURE)
+    (tmp_path / "other").mkdir()
+    write_image(tmp_path / "other" / "c.png", PICTURE)
+    job, bare = find(tmp_path)
+    assert [path.name for path in job.files] == ["a.json", "a.png"]
+    assert (bare.name, names(bare)) == ("b.png", [])
+    (raw,) = read(bare)
+    assert np.array_equal(raw.picture, PICTURE)
+    assert raw.mask is None
+
+
+def test_a_picture_that_its_exif_turns_is_refused(tmp_path: Path) -> None:
+    from tests.picture.test_images import turned
+
+    document(tmp_path, [SQUARE], imageData=None, imagePath="a.jpg", imageHeight=None, imageWidth=None)
+    for orientation in (1, 3, 6):
+        turned(tmp_path / "a.jpg", PICTURE, orientation)
+        (job,) = find(tmp_path)
+        if orientation == 1:
+            assert list(read(job))
+        else:
+            with pytest.raises(DataError, match=r"a\.jpg: its EXIF turns it"):
+                list(read(job))
 
 
 @pytest.mark.parametrize(

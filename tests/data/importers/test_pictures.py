@@ -70,6 +70,18 @@ def test_pictures_without_masks_where_the_map_says_so(tmp_path: Path) -> None:
     assert np.unique(raw.picture).tolist() == [76]
 
 
+def test_pictures_in_unlabelled_have_no_masks(tmp_path: Path) -> None:
+    pair(tmp_path, "a", folder="train")
+    write_image(tmp_path / "train" / "unlabelled" / "b.png", np.full((2, 10), 9, np.uint8))
+    write_image(tmp_path / "train" / "images" / "unlabelled" / "c.png", np.full((2, 10), 9, np.uint8))
+    bare, labelled, faulty = find(tmp_path, COLOURS)
+    assert (bare.name, bare.split) == ("train/unlabelled/b.png", "train")
+    (raw,) = read(bare)
+    assert raw.mask is None
+    assert next(read(labelled)).mask is not None
+    assert "no mask 'unlabelled/c'" in faulty.fault
+
+
 def test_an_unknown_colour_is_refused_with_its_place(tmp_path: Path) -> None:
     odd = RGB.copy()
     odd[1, 3] = (1, 2, 3)
