@@ -14,6 +14,7 @@ import typer
 
 from edge3vt import __version__
 from edge3vt.cli import build, calibrate, data, demo, phantom, run
+from edge3vt.cli.output import note
 from edge3vt.core.errors import Edge3vtError
 
 app = typer.Typer(
@@ -70,5 +71,5 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _fail(message: str, code: int) -> None:
-    print("edge3vt: " + " ".join(message.split()), file=sys.stderr)
+    note("edge3vt: " + " ".join(message.split()))
     sys.exit(code)
