@@ -204,7 +204,7 @@ class Scene:
         scanner = self._scanner(depth)
         if self.kind == "other" and self._away == "black":
             return scanner.picture(np.zeros((DEPTHS, LINES), np.float32))
-        x, y = pose.to_anatomy(scanner.sample_mm[0], scanner.sample_mm[1])
+        x, y = self._plane(scanner, scanner.sample_mm[0], scanner.sample_mm[1], pose)
         cells = _cells(x, y)
         sums = [np.zeros(cells.shape, np.float32) for _ in range(3)]
         for (tissue, _), share in self._planes(pose):
@@ -263,7 +263,12 @@ class Scene:
     def _pixel_plane(self, seconds: float) -> tuple[Scanner, Field, Field]:
         scanner = self.scanner_at(seconds)
         across, depth = scanner.pixel_mm
-        return scanner, *self.motion.at(seconds).to_anatomy(across[None, :], depth[:, None])
+        return scanner, *self._plane(scanner, across[None, :], depth[:, None], self.motion.at(seconds))
+
+    def _plane(self, scanner: Scanner, across: Field, depth: Field, pose: Pose) -> tuple[Field, Field]:
+        """Points of a picture in mm of the anatomy, which stays where it is below the probe at every depth."""
+        aside, top = np.subtract(scanner.corner_mm, self.scanner.corner_mm).astype(np.float32)
+        return pose.to_anatomy(across + aside, depth + top)
 
     def _planes(self, pose: Pose) -> list[tuple[Plane, float]]:
         if self._view is None:

@@ -34,11 +34,12 @@ class Scanner:
     """A probe's picture on a screen of ``width`` x ``height``, at one depth.
 
     Millimetres have their origin at the top middle of the region, across to the right and in depth downwards.
-    line_spacing_mm: (DEPTHS,) distance of neighbouring beams, in the middle. sample_mm: (2, DEPTHS, LINES) across and
-    depth of each polar sample. beam: (2, LINES) unit direction of each beam. pixel_mm: the region's pixel centres, as
-    an axis across and one in depth. imaged: (h, w) pixels of the region inside the sector, also those that furniture
-    covers. depth_mm: (DEPTHS,) depth of each sample below the probe's face. furniture: (height, width) the screen
-    without its picture; where it is not 0 inside the region, it lies over the picture.
+    corner_mm: where that lies beside and below the middle of the probe's face. line_spacing_mm: (DEPTHS,) distance of
+    neighbouring beams, in the middle. sample_mm: (2, DEPTHS, LINES) across and depth of each polar sample. pixel_mm:
+    the region's pixel centres, as an axis across and one in depth. imaged: (h, w) pixels of the region inside the
+    sector, also those that furniture covers. depth_mm: (DEPTHS,) depth of each sample below the probe's face.
+    furniture: (height, width) the screen without its picture; where it is not 0 inside the region, it lies over the
+    picture.
     """
 
     width: int
@@ -48,7 +49,7 @@ class Scanner:
     depth_step_mm: float
     line_spacing_mm: Field
     sample_mm: Field
-    beam: Field
+    corner_mm: tuple[float, float]
     pixel_mm: tuple[Field, Field]
     imaged: NDArray[np.bool_]
     depth_mm: Field
@@ -152,7 +153,7 @@ class Setup:
             depth_step_mm=step,
             line_spacing_mm=spacing,
             sample_mm=samples,
-            beam=beam,
+            corner_mm=(aside_mm, top_mm),
             pixel_mm=(across, depth),
             imaged=imaged,
             depth_mm=depths,

@@ -138,6 +138,27 @@ def test_hands_on_the_controls_change_the_scale_of_picture_and_truth() -> None:
     assert share == pytest.approx((first.mm_per_px / last.mm_per_px) ** 2, rel=0.15)
 
 
+def test_the_fetus_stays_below_the_probe_when_the_depth_changes() -> None:
+    seen = 0
+    for seed in range(60):
+        scene = Scene(seed, 400, 300, by_hand=True, duration_s=4, variant="normal")
+        for start, _, depth in scene.motion.steps[:1]:
+            before, after = scene.at(start - 1e-3), scene.at(start)
+            if depth == 1.0 or scene.setup.zoom_mm is None:
+                continue
+            at = []
+            for picture, seconds in ((before, start - 1e-3), (after, start)):
+                rows, columns = np.nonzero(picture.mask == Structure.SUPERIOR_VENA_CAVA)
+                aside, top = scene.scanner_at(seconds).corner_mm
+                middle = columns.mean() - picture.region.x0 - picture.region.width / 2
+                at.append(
+                    (middle * picture.mm_per_px + aside, (rows.mean() - picture.region.y0) * picture.mm_per_px + top)
+                )
+            np.testing.assert_allclose(*at, atol=0.3)
+            seen += 1
+    assert seen >= 3
+
+
 def _deeper(scene: Scene) -> bool:
     return scene.motion.controls(3.99)[1] > 1.1 and (scene.truth(3.99) == Structure.SPINE).any()
 
