@@ -72,7 +72,7 @@ def import_(
         ),
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(help=f"Processes that read; one a core by default, {MOST_WORKERS} at most.")
+        int | None, typer.Option(help=f"Processes that read; by default one a core, at most {MOST_WORKERS}.")
     ] = None,
     overwrite: Overwrite = False,
     json: Json = False,

@@ -35,7 +35,7 @@ def audit(
         list[str] | None, typer.Option(metavar="RULE", help="A rule whose breach is a warning; may be repeated.")
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(help=f"Processes that read; one a core by default, {MOST_WORKERS} at most.", min=1)
+        int | None, typer.Option(help=f"Processes that read; by default one a core, at most {MOST_WORKERS}.", min=1)
     ] = None,
     overwrite: Overwrite = False,
     json: Json = False,

@@ -106,7 +106,8 @@ def phantom(
     if overwrite:
         _clear(out, own)
     request = _request(plan) | {"seed": str(seed), "cases": str(cases), "shard": shard}
-    digest = sha256_bytes(to_json(_request(plan)).encode())[:8]  # parts of other plans do not merge
+    whole = _request(plan) | {"cases": str(cases)}
+    digest = sha256_bytes(to_json(whole).encode())[:8]  # parts of another whole do not merge
     name = f"phantom {'arm ' if arm else ''}{site} {seed} {digest}"
     try:
         with DatasetWriter(out, name, classes_of(plan), resume=True, request=request) as writer:

@@ -17,6 +17,7 @@ from edge3vt.picture.images import read_image
 
 MANIFEST, PARTIAL, PICTURES, MASKS = "dataset.json", "items.partial.jsonl", "pictures", "masks"
 SCHEMA = 1
+VOUCHED = ("outside", "blanked, by the word of whoever imported it")  # a fact of pictures without a region
 Split = Literal["train", "validation", "test"]
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 

@@ -18,10 +18,11 @@ import numpy as np
 
 from edge3vt.core.errors import ConfigError, DataError
 from edge3vt.core.frame import Pixels, Region
-from edge3vt.data.dataset import Item, Split
+from edge3vt.data.dataset import VOUCHED, Item, Split
 from edge3vt.data.importers.kind import Format
 from edge3vt.data.importers.labels import LabelMap
 from edge3vt.data.importers.raw import Job, Raw
+from edge3vt.data.patients import DOUBTED, PLACEHOLDERS
 from edge3vt.data.pseudonym import pseudonym
 from edge3vt.data.writer import Unwritable, write_item
 
@@ -135,7 +136,13 @@ def written(task: Task) -> Iterator[Item | str]:
         if raw.frame is not None and raw.frame % task.request.every:
             continue
         picture, mask, region = _inside(raw, task)
-        facts = {**raw.facts, **({"region": f"{region.x0},{region.y0},{region.x1},{region.y1}"} if region else {})}
+        facts = dict(raw.facts)
+        if region is not None:
+            facts["region"] = f"{region.x0},{region.y0},{region.x1},{region.y1}"
+        elif task.request.labels is not None and task.request.labels.blanked:
+            facts |= [VOUCHED]
+        if raw.patient_key is not None and raw.patient_key.partition("\0")[0] in PLACEHOLDERS:
+            facts |= [DOUBTED]
         try:
             yield write_item(
                 task.folder,

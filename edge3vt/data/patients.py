@@ -15,6 +15,7 @@ PLACEHOLDERS = (
     *("anon", "anonym", "anonymous", "anonymized", "anonymised", "unknown", "none", "null", "na", "n/a", "noid"),
     *("no id", "test", "patient", "demo", "default", "xxx"),
 )
+DOUBTED = ("patient_id", "placeholder")  # a fact of pictures whose header has one for an ID
 Place = tuple[str | None, str]  # the group that the user makes of a file, and its path for messages
 Places = Mapping[str, Sequence[Place]]  # of the item or cine of an id: wherever the same content lies
 
@@ -64,14 +65,14 @@ def known(items: Iterable[Item], places: Places, key: bytes) -> Known:
         tuple(replace(i, patient=patient[at]) for i in items if (at := i.cine or i.id) in patient),
         joined,
         sum(files.values()),
-        _suspect(files, key),
+        _suspect(files, len({i.cine or i.id for i in items if DOUBTED in i.facts.items()})),
         refused,
     )
 
 
-def _suspect(files: Mapping[str, int], key: bytes) -> int:
-    """How many files one patient has who may be none."""
+def _suspect(files: Mapping[str, int], doubted: int) -> int:
+    """How many files one patient has who may be none, or ``doubted``, whose ID is a placeholder."""
     most = max(files.values(), default=0)
     if most >= MANY and 2 * most > sum(files.values()):
         return most
-    return max(files.get(pseudonym(key, f"header {id}"), 0) for id in PLACEHOLDERS)
+    return doubted

@@ -49,7 +49,7 @@ RULES: dict[str, Rule] = {
     "burnt-in": Rule(
         "error",
         "no DICOM header says that text is burnt into its picture",
-        "look at the pictures; where one shows a name, import with --region; where none does, accept the rule",
+        "look at the pictures; where one shows a name, import with --region and look again; then accept the rule",
     ),
     "text-unblanked": Rule(
         "error",

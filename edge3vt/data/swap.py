@@ -24,6 +24,8 @@ def workplace(folder: Path, *, overwrite: bool) -> Path:
         if old.exists() and not folder.exists():
             old.rename(folder)
         _drop(old, folder)
+        if old.exists():
+            raise Unwritable(f"{old}: holds files that an earlier replacement left; move them away, then repeat")
         whole = (folder / MANIFEST).exists()
         if not whole or (new / MANIFEST).exists():  # left over, or whole for a request that nobody knows now
             _drop(new, folder)
@@ -42,7 +44,7 @@ def swap(new: Path, folder: Path) -> None:
     except OSError as error:
         raise Unwritable(
             f"{folder}: cannot be replaced ({error.strerror or error}); the new set is in {new}, the old one in "
-            f"{old if old.exists() else folder}"
+            f"{old if (old / MANIFEST).exists() else folder}"
         ) from error
 
 

@@ -95,6 +95,8 @@ def test_parts_hold_the_very_files_of_the_whole_and_merge_into_it(
     assert (code, "in two parts" in err) == (2, True)
     made(capsys, tmp_path / "other", "--cases", 1, "--site", "B")
     assert called(capsys, tmp_path / "mixed", "--merge", parts[0], "--merge", tmp_path / "other")[0] == 2
+    made(capsys, tmp_path / "longer", "--cases", 6, "--shard", "2/3")
+    assert called(capsys, tmp_path / "mixed", "--merge", parts[0], "--merge", tmp_path / "longer")[0] == 2
     picture = next((parts[1] / "pictures").iterdir())
     picture.write_bytes(picture.read_bytes()[:-9])
     code, _, err = called(capsys, tmp_path / "broken", *merging)

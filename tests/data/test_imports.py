@@ -259,6 +259,30 @@ def test_one_patient_has_one_name_for_one_key(tmp_path: Path) -> None:
     assert not names[0] & names[2]
 
 
+def test_a_placeholder_is_one_whatever_its_issuer(tmp_path: Path) -> None:
+    for n, who in enumerate(("ANON", "Unknown", "4711", "4712", "4713")):
+        dicom(tmp_path / "in" / f"{n}.dcm", noise(seed=n)[None], PatientID=who, IssuerOfPatientID="a clinic")
+    assert imported(Request(tmp_path / "in", "dicom"), tmp_path / "set").suspect == 2
+
+
+def test_hidden_folders_are_not_searched(tmp_path: Path) -> None:
+    for n, folder in enumerate((".snapshot", "seen")):
+        dicom(tmp_path / "in" / folder / "a.dcm", noise(seed=n)[None], PatientID="4711")
+    assert imported(Request(tmp_path / "in", "dicom"), tmp_path / "set").files == 1
+
+
+def test_what_an_earlier_replacement_left_is_not_written_over(tmp_path: Path) -> None:
+    request = pairs(tmp_path / "in", 2)
+    imported(request, tmp_path / "set")
+    for folder in (".set.old", "set"):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        (tmp_path / folder / "notes.txt").write_text("mine")
+    before = content(tmp_path / "set")
+    with pytest.raises(DataError, match="move them away"):
+        imported(request, tmp_path / "set", overwrite=True)
+    assert content(tmp_path / "set") == before
+
+
 def test_the_same_clip_twice_is_one(tmp_path: Path) -> None:
     for name in ("a.dcm", "deep/b.dcm"):
         dicom(tmp_path / "in" / name, noise()[None])

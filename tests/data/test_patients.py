@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 from edge3vt.data.dataset import Item
-from edge3vt.data.patients import MANY, Known, known
+from edge3vt.data.patients import DOUBTED, MANY, Known, known
 from edge3vt.data.pseudonym import pseudonym
 
 KEY = bytes(range(32))
@@ -60,5 +60,7 @@ def test_most_files_under_one_patient_look_like_a_placeholder() -> None:
 
 
 def test_known_placeholders_are_seen_in_few_files_and_groups_never() -> None:
-    assert settled(("header anonymous", None), ("header anonymous", None), *[("header z", None)] * 3).suspect == 2
+    doubted = [item(id, "header anonymous", facts=dict([DOUBTED])) for id in "ab"]
+    named = [item(id, f"header {id}") for id in "cde"]
+    assert known([*doubted, *named], {id: [(None, f"{id}.dcm")] for id in "abcde"}, KEY).suspect == 2
     assert settled(*[("folder 1", "folder 1")] * (2 * MANY)).suspect == 0

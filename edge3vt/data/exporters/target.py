@@ -12,9 +12,8 @@ from pathlib import Path
 from edge3vt.core.digest import read_verified
 from edge3vt.core.documents import write_bytes
 from edge3vt.core.errors import ConfigError, DataError
-from edge3vt.data.dataset import MASKS, PICTURES, Dataset, Item
+from edge3vt.data.dataset import MASKS, PICTURES, VOUCHED, Dataset, Item
 from edge3vt.data.inspection import lit_outside, region_of
-from edge3vt.data.lettering import words
 
 CLASS_MAP = "classes.toml"
 _MARK = "# Exported by edge3vt"
@@ -79,8 +78,11 @@ def write_class_map(
 
 
 def _blanked(dataset: Dataset, item: Item) -> bool:
-    region, picture = region_of(item), dataset.picture(item)
-    return not (words(picture) if region is None else lit_outside(picture, region))
+    """Whether nothing stands around the picture: looked at, or somebody's word; a search for text gives none."""
+    region = region_of(item)
+    if item.facts.get("burnt_in_text") == "yes":
+        return False
+    return VOUCHED in item.facts.items() if region is None else not lit_outside(dataset.picture(item), region)
 
 
 def _text(value: str) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from itertools import chain
 from pathlib import Path
 
 from edge3vt.core.errors import DataError
@@ -30,8 +29,11 @@ def find(root: Path) -> list[Path]:
         return [root]
     if not root.is_dir():
         raise DataError(f"{root}: is not there; check the path")
-    walked = chain.from_iterable((Path(folder, name) for name in names) for folder, _, names in os.walk(root))
-    found = sorted(path for path in walked if path.name[0] != "." and path.name != "DICOMDIR" and is_dicom(path))
+    walked: list[Path] = []
+    for folder, below, names in os.walk(root):
+        below[:] = [name for name in below if name[0] != "."]
+        walked += [Path(folder, name) for name in names if name[0] != "." and name != "DICOMDIR"]
+    found = sorted(path for path in walked if is_dicom(path))
     if not found:
         raise DataError(f"{root}: holds no DICOM files; check the path, or name the format that it holds")
     return found

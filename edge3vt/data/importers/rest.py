@@ -38,6 +38,6 @@ def passed_over(root: Path, jobs: Iterable[Path | Job]) -> dict[str, int]:
 
 def _kind(path: Path) -> str:
     if not path.is_file():
-        return "links to nothing" if path.is_symlink() else "no files"
+        return "links to nothing" if path.is_symlink() else "no regular file"
     suffix = path.suffix.lower()
     return suffix if suffix.isascii() and suffix[1:].isalnum() and len(suffix) <= 6 else "of other names"

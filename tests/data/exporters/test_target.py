@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from edge3vt.core.documents import read_toml
 from edge3vt.core.errors import ConfigError
-from edge3vt.core.frame import Pixels
-from edge3vt.data.dataset import Dataset
+from edge3vt.data.dataset import VOUCHED, Dataset
 from edge3vt.data.exporters.target import whole_folder, write_class_map
 from edge3vt.data.importers.labels import LabelMap
-from edge3vt.picture.text import rendered
-from tests.data.cohort import SIDE, changed, make_set, repainted, tissue
+from tests.data.cohort import changed, make_set, repainted, tissue
 
 
 def make(out: Path, text: str, *, overwrite: bool = False) -> None:
@@ -74,13 +71,6 @@ def test_a_class_map_reads_back_whatever_the_names(tmp_path: Path) -> None:
     assert back.splits == {"train": "train", "test": "test"}
 
 
-def lettered() -> Pixels:
-    picture = np.zeros((SIDE, SIDE), np.uint8)
-    text = rendered("DOE JANE", 12, (255, 255, 255))[:20, :70, 0]
-    picture[64 : 64 + text.shape[0], 12 : 12 + text.shape[1]] = np.where(text > 20, text, 0)
-    return picture
-
-
 def test_only_pictures_with_nothing_around_them_are_said_to_be_blanked(tmp_path: Path) -> None:
     def says_blanked(dataset: Dataset) -> bool:
         write_class_map(tmp_path, dataset)
@@ -92,6 +82,6 @@ def test_only_pictures_with_nothing_around_them_are_said_to_be_blanked(tmp_path:
     lit[2, 3] = 1
     dataset = repainted(dataset, "p2-0", picture=lit)
     assert not says_blanked(dataset)
-    dataset = changed(dataset, "p2-0", facts={})
-    assert says_blanked(dataset)
-    assert not says_blanked(repainted(dataset, "p2-0", picture=lettered()))
+    assert not says_blanked(changed(dataset, "p2-0", facts={}))
+    assert says_blanked(changed(dataset, "p2-0", facts=dict([VOUCHED])))
+    assert not says_blanked(changed(dataset, "p2-0", facts={**dict([VOUCHED]), "burnt_in_text": "yes"}))
