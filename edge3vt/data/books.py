@@ -79,7 +79,7 @@ def begun(folder: Path, head: Head) -> Iterator[Item]:
 
 
 def _difference(before: object, head: Head) -> str:
-    old, new = ({**h, **h.get("request", {})} if isinstance(h, Mapping) else {} for h in (before, head))
+    old, new = ({**h.get("request", {}), **h} if isinstance(h, Mapping) else {} for h in (before, head))
     key = next((k for k in new if k != "request" and old.get(k) != new[k]), "request")
     return f"{key} {old.get(key)!r}, not {new.get(key)!r}"
 
