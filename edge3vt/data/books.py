@@ -79,7 +79,8 @@ def begun(folder: Path, head: Head) -> Iterator[Item]:
 
 
 def _difference(before: object, head: Head) -> str:
-    old, new = ({**h.get("request", {}), **h} if isinstance(h, Mapping) else {} for h in (before, head))
+    heads = [h if isinstance(h, Mapping) else {} for h in (before, head)]
+    old, new = ({"schema": h.get("schema"), **h.get("request", {}), **h} for h in heads)  # in order of what to tell
     key = next((k for k in new if k != "request" and old.get(k) != new[k]), "request")
     return f"{key} {old.get(key)!r}, not {new.get(key)!r}"
 
