@@ -209,6 +209,8 @@ def _facts(scene: Scene, seconds: float, region: Region, holds_view: bool) -> di
     if record.kind != "arm":
         facts |= {"weeks": record.weeks, "variant": record.variant, "heart_rate_bpm": record.heart_rate_bpm}
         facts["beat"] = round(scene.motion.at(seconds).dilation, 4)
+    if record.diameters_mm:
+        facts["arch_passes_trachea"] = "right" if scene.anatomy.arch_right else "left"
     return facts | {f"true_{name}_mm": size for name, size in record.diameters_mm.items()}
 
 

@@ -27,7 +27,6 @@ LOW = 8
 MAX_BITS = 10
 MIN_CORRELATION = 0.9
 BLOCK = 256  # rows of the table of distances that are alive at once: 256 x 10,000 of 8 bytes are 20 MB
-Hashes = NDArray[np.uint64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

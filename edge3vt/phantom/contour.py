@@ -53,12 +53,6 @@ def apart(fields: Mapping[int, Field]) -> dict[int, Field]:
     return made
 
 
-def area_px(outline: Outline) -> float:
-    """What an outline encloses, in square pixels."""
-    x, y = outline[:, 0], outline[:, 1]
-    return abs(float(np.dot(x[:-1], y[1:]) - np.dot(x[1:], y[:-1]))) / 2
-
-
 def filled(polygons: tuple[Outline, ...], width: int, height: int) -> NDArray[np.bool_]:
     """(height, width) pixels whose centres lie inside an odd number of the polygons."""
     inside = np.zeros((height, width), np.bool_)

@@ -106,7 +106,7 @@ def blackened(desk: Desk) -> None:
     """A corner that was painted over, as before a picture is passed on."""
     rng, r = desk.rng, desk.region
     wide, tall, right = r.width * rng.uniform(0.12, 0.2), r.height * rng.uniform(0.05, 0.15), bool(rng.integers(2))
-    if rng.uniform() < 0.1:
+    if rng.uniform() < BLACKENED:
         x = r.x1 - wide if right else r.x0
         desk.pen.box((x, r.y1 - tall, x + wide, r.y1), 1)
 

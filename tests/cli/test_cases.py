@@ -26,6 +26,16 @@ def test_a_case_depends_on_its_seed_and_plan_alone(tmp_path: Path) -> None:
         assert path.read_bytes() == (tmp_path / "b" / path.relative_to(tmp_path / "a")).read_bytes()
 
 
+def test_the_side_on_which_the_arch_passes_the_trachea_is_told_with_the_view_only(tmp_path: Path) -> None:
+    facts = [write_case(Case(tmp_path / "set", seed, PLAN))[1][0].facts for seed in range(24)]
+    seen = set()
+    for told in facts:
+        side = "right" if str(told["variant"]).startswith("right_arch") else "left"
+        assert told.get("arch_passes_trachea") == (None if told["variant"] == "none" else side)
+        seen.add(told.get("arch_passes_trachea"))
+    assert seen == {"left", "right", None}
+
+
 def test_an_ended_worker_is_an_error_and_the_run_can_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cases, "usable_cores", lambda: 2)
     jobs = [Case(tmp_path / "set", seed, PLAN) for seed in range(40)]

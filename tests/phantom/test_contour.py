@@ -6,9 +6,15 @@ import numpy as np
 import pytest
 
 from edge3vt.core.anatomy import Structure
-from edge3vt.phantom.contour import apart, area_px, filled, outlines
+from edge3vt.phantom.contour import Outline, apart, filled, outlines
 
 PA, ARCH = Structure.PULMONARY_ARTERY, Structure.AORTIC_ARCH
+
+
+def area_px(outline: Outline) -> float:
+    """What an outline encloses, in square pixels."""
+    x, y = outline[:, 0], outline[:, 1]
+    return abs(float(np.dot(x[:-1], y[1:]) - np.dot(x[1:], y[:-1]))) / 2
 
 
 def circle(x: float, y: float, radius: float, width: int = 80, height: int = 60) -> np.ndarray:
