@@ -6,14 +6,42 @@ import cv2
 import numpy as np
 
 from edge3vt.core.frame import Crop, Frame, Layout, Pixels, Region
+from edge3vt.core.segmentation import Mask
 from edge3vt.picture.colour import FULL_RANGE
+
+TRACK_MM = 45.0  # a side of the square that is looked closer at; less shows too little of the chest to tell a vessel
+TRACK_MARGIN = 1.1  # but no less than this many times what was found
+TRACK_MULTIPLE = 1.6  # times what was found, where the scale is unknown
+TRACK_CLOSEST = 3  # and then no less than this part of the acquire square: a speck is no reason to go nearer
 
 
 def acquire(frame: Frame, size: int) -> Crop:
     """The smallest square that covers the frame's region of interest, centred on it; it may hang over the picture."""
-    bounds = frame.bounds
-    side = max(bounds.width, bounds.height, 1)
-    return Crop(bounds.x0 - (side - bounds.width) // 2, bounds.y0 - (side - bounds.height) // 2, side, size)
+    return _around(frame.bounds, size)
+
+
+def track(mask: Mask, crop: Crop, bounds: Region, size: int, mm_per_px: float | None) -> Crop | None:
+    """The square of a frame to look closer at, by what ``mask``, on the grid of ``crop``, found; None for nothing.
+
+    It is centred on the largest piece of each structure, so that a stray speck moves nothing, and lies within the
+    acquire square of ``bounds``, the frame's region of interest. mm_per_px: of the frame, None where unknown.
+    """
+    found = _box(mask)
+    if found is None:
+        return None
+    largest, pixels_each = _around(bounds, size), crop.side / crop.size
+    box = max(found.width, found.height) * pixels_each
+    if mm_per_px:
+        wanted = max(TRACK_MM / mm_per_px, TRACK_MARGIN * box)
+    else:
+        wanted = max(TRACK_MULTIPLE * box, largest.side / TRACK_CLOSEST)
+    side = min(max(round(wanted), 1), largest.side)
+    middle = (crop.x + (found.x0 + found.x1) / 2 * pixels_each, crop.y + (found.y0 + found.y1) / 2 * pixels_each)
+    x, y = (
+        min(max(round(centre - side / 2), corner), corner + largest.side - side)
+        for centre, corner in zip(middle, (largest.x, largest.y), strict=True)
+    )
+    return Crop(x, y, side, size, "track")
 
 
 def cut(frame: Frame, crop: Crop, out: Pixels) -> None:
@@ -33,6 +61,27 @@ def cut(frame: Frame, crop: Crop, out: Pixels) -> None:
     _resize(square, out)
     if not frame.full_range:
         np.copyto(out, cv2.LUT(out, FULL_RANGE))
+
+
+def _around(bounds: Region, size: int) -> Crop:
+    side = max(bounds.width, bounds.height, 1)
+    return Crop(bounds.x0 - (side - bounds.width) // 2, bounds.y0 - (side - bounds.height) // 2, side, size)
+
+
+def _box(mask: Mask) -> Region | None:
+    """The rectangle around the largest connected piece of each class but the background, in pixels of the mask."""
+    left, top, width, height = cv2.boundingRect(mask)
+    part = mask[top : top + height, left : left + width]
+    boxes = []
+    for label in range(1, int(part.max(initial=0)) + 1):
+        count, _, pieces, _ = cv2.connectedComponentsWithStats(cv2.inRange(part, label, label), connectivity=8)
+        if count > 1:  # piece 0 is what is not the class
+            x, y, w, h, _ = max(pieces[1:].tolist(), key=lambda piece: piece[cv2.CC_STAT_AREA])
+            boxes.append((left + x, top + y, left + x + w, top + y + h))
+    if not boxes:
+        return None
+    x0, y0, x1, y1 = zip(*boxes, strict=True)
+    return Region(min(x0), min(y0), max(x1), max(y1))
 
 
 def _luma(frame: Frame, region: Region) -> Pixels:

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge3vt.core.frame import Crop, Frame, Layout, Pixels, Region
-from edge3vt.picture.crop import acquire, cut
+from edge3vt.core.segmentation import Mask
+from edge3vt.picture.crop import TRACK_MARGIN, TRACK_MM, TRACK_MULTIPLE, acquire, cut, track
 
 
 def smooth(height: int, width: int) -> Pixels:
@@ -126,3 +127,75 @@ def test_limited_range_is_expanded_and_padding_stays_black() -> None:
 def test_a_buffer_of_another_size_is_refused() -> None:
     with pytest.raises(ValueError, match="64 px"):
         cut(Frame(0, 0, np.zeros((80, 80), np.uint8)), Crop(0, 0, 80, 64), np.zeros((32, 32), np.uint8))
+
+
+BOUNDS = Region(40, 20, 840, 620)
+WHOLE = acquire(Frame(0, 0, np.zeros((640, 900), np.uint8), region=BOUNDS), 200)  # 4 frame px each
+FOUND = np.zeros((200, 200), np.uint8)
+FOUND[90:110, 100:130] = 1
+FOUND[100:115, 120:135] = 5
+
+
+def closer(mask: Mask, mm_per_px: float | None, size: int = 200) -> Crop:
+    crop = track(mask, WHOLE, BOUNDS, size, mm_per_px)
+    assert crop is not None
+    assert crop.mode == "track"
+    assert crop.size == size
+    return crop
+
+
+def test_track_is_a_square_of_mm_around_what_was_found() -> None:
+    crop = closer(FOUND, 0.15, size=96)
+    assert crop.side == round(TRACK_MM / 0.15)
+    centre = (WHOLE.x + 117.5 * 4, WHOLE.y + 102.5 * 4)
+    assert abs(crop.x + crop.side / 2 - centre[0]) <= 1
+    assert abs(crop.y + crop.side / 2 - centre[1]) <= 1
+
+
+def test_track_takes_in_all_that_was_found_and_never_more_than_acquire() -> None:
+    assert closer(FOUND, 0.9).side == round(TRACK_MARGIN * 35 * 4)
+    wide = FOUND.copy()
+    wide[5:195, 5:195] = 2
+    assert closer(wide, 0.1).region == WHOLE.region
+
+
+def test_track_without_a_scale_is_a_multiple_of_what_was_found() -> None:
+    large = cv2.resize(FOUND[80:130, 90:140], (200, 200), interpolation=cv2.INTER_NEAREST)
+    large[:, 120:] = 0
+    box = max(cv2.boundingRect(large)[2:])
+    assert closer(large, None).side == round(TRACK_MULTIPLE * box * 4)
+    speck = np.zeros_like(FOUND)
+    speck[100, 100] = 1
+    assert closer(speck, None).side == round(WHOLE.side / 3)
+
+
+def test_a_stray_speck_moves_nothing() -> None:
+    strayed = FOUND.copy()
+    strayed[3:6, 3:6], strayed[190, 190] = 1, 5
+    assert closer(strayed, 0.15) == closer(FOUND, 0.15)
+    strayed[3:40, 3:40] = 1  # now the larger piece
+    assert closer(strayed, 0.15) != closer(FOUND, 0.15)
+
+
+def test_nothing_found_is_nothing_to_look_closer_at() -> None:
+    assert track(np.zeros_like(FOUND), WHOLE, BOUNDS, 200, 0.2) is None
+
+
+@given(x=st.integers(0, 199), y=st.integers(0, 199), w=st.integers(1, 90), h=st.integers(1, 90), known=st.booleans())
+def test_track_lies_within_acquire_and_holds_what_was_found(x: int, y: int, w: int, h: int, known: bool) -> None:
+    mask = np.zeros((200, 200), np.uint8)
+    mask[y : y + h, x : x + w] = 3
+    outer, inner = WHOLE.region, closer(mask, 0.5 if known else None).region
+    assert outer.x0 <= inner.x0 < inner.x1 <= outer.x1
+    assert outer.y0 <= inner.y0 < inner.y1 <= outer.y1
+    x1, y1 = min(x + w, 200), min(y + h, 200)
+    assert inner.x0 <= outer.x0 + 4 * x <= outer.x0 + 4 * x1 <= inner.x1
+    assert inner.y0 <= outer.y0 + 4 * y <= outer.y0 + 4 * y1 <= inner.y1
+
+
+def test_track_from_a_mask_on_the_frames_own_pixels() -> None:
+    """A square or not: as the true mask of a picture is."""
+    truth = np.zeros((640, 900), np.uint8)
+    truth[300:340, 500:560] = 2
+    crop = track(truth, Crop(0, 0, 900, 900), BOUNDS, 96, 0.3)
+    assert crop == Crop(530 - 75, 320 - 75, 150, 96, "track")
