@@ -15,12 +15,12 @@ from edge3vt.core.errors import ConfigError
 from edge3vt.data.audit import Audit
 from edge3vt.data.audit import audit as audit_set
 from edge3vt.data.contact import COLUMNS, sheet, spread
-from edge3vt.data.dataset import Dataset, read_dataset, write_items
+from edge3vt.data.dataset import Dataset, Item, read_dataset, write_items
 from edge3vt.data.decoder import MOST_WORKERS
 from edge3vt.data.exporters import labelme, nnunet, pictures
 from edge3vt.data.page import page
 from edge3vt.data.rules import RULES
-from edge3vt.data.split import SHARES, SPLITS, alike_patients, split_items
+from edge3vt.data.split import GAP, SHARES, SPLITS, alike_patients, fold_items, split_items
 from edge3vt.picture.images import write_image
 
 SHOWN = 10  # findings of a rule that are printed; --json has them all
@@ -58,9 +58,15 @@ def audit(
 def split(
     folder: Set,
     shares: Annotated[
-        str, typer.Option(metavar="TRAIN,VALIDATION,TEST", help="Shares of patients, items and classes; one may be 0.")
-    ] = ",".join(map(str, SHARES)),
-    seed: Annotated[int, typer.Option(help="Draws the order among patients of one size.", min=0)] = 0,
+        str | None,
+        typer.Option(
+            metavar="TRAIN,VALIDATION,TEST",
+            help=f"Shares of patients, items and classes, by default {','.join(map(str, SHARES))}; one may be 0.",
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Draws the order among patients of one size, by default 0.", min=0)
+    ] = None,
     keep: Annotated[
         bool, typer.Option("--keep", help="Patients who have a split stay there; only the others are dealt out.")
     ] = False,
@@ -68,6 +74,16 @@ def split(
         bool,
         typer.Option("--together-like", help="Keep patients with near-duplicate pictures together: they may be one."),
     ] = False,
+    fold: Annotated[
+        str | None,
+        typer.Option(
+            metavar="I/N",
+            help="For sets whose patients are unknown: the I-th of N folds, in blocks of files that follow each other.",
+        ),
+    ] = None,
+    gap: Annotated[
+        int | None, typer.Option(help=f"Items left out where a fold's splits meet, by default {GAP}.", min=0)
+    ] = None,
     overwrite: Overwrite = False,
     json: Json = False,
 ) -> int:
@@ -75,24 +91,30 @@ def split(
 
     Example: edge3vt data split sets/clinic --shares 0.7,0.15,0.15 --seed 1
     """
+    if fold is None and gap is not None:
+        raise ConfigError("--gap is of folds; add --fold I/N, or leave it out")
+    if fold is not None:
+        dealt = {"--shares": shares, "--seed": seed, "--keep": keep or None, "--together-like": together_like or None}
+        if without := [name for name, value in dealt.items() if value is not None]:
+            raise ConfigError(
+                f"--fold deals out no patients, so {' and '.join(without)} would do nothing; leave it out"
+            )
     dataset = read_dataset(folder)
     placed = sum(item.split is not None for item in dataset.items)
     if placed and not keep and not overwrite:
         raise ConfigError(f"{folder}: {placed} items have a split; keep it with --keep, or replace it with --overwrite")
-    numbers, alike = _shares(shares), set[tuple[str, str]]()
+    if fold is not None:
+        return _fold(dataset, fold, GAP if gap is None else gap, json=json)
+    numbers, alike = SHARES if shares is None else _shares(shares), set[tuple[str, str]]()
     if together_like:
         with progress("comparing") as told:
             alike = set(alike_patients(dataset, told))
-    items = split_items(dataset.items, numbers, seed=seed, keep=keep, alike=alike)
-    write_items(dataset, items)
-    counts = _counts(Dataset(folder, dataset.name, dataset.classes, items))
-    lines = [
-        f"{name}: {c['patients']} patients, {c['items']} items, {c['labelled']} labelled" for name, c in counts.items()
-    ]
+    items = split_items(dataset.items, numbers, seed=seed or 0, keep=keep, alike=alike)
+    counts, lines = _placed(dataset, items)
     joined = len({patient for pair in alike for patient in pair})
     if together_like:
         lines.append(f"{joined} patients have near-duplicates of another's pictures, and stay with them")
-    document = {"set": str(folder), "seed": seed, "splits": counts, "together": joined}
+    document = {"set": str(folder), "seed": seed or 0, "splits": counts, "together": joined}
     return finish("data split", True, document, lines, json=json)
 
 
@@ -158,6 +180,27 @@ def _shares(text: str) -> tuple[float, ...]:
         return tuple(float(share) for share in text.split(","))
     except ValueError:
         raise ConfigError(f"--shares is '{text}', expected three numbers, as in 0.7,0.15,0.15") from None
+
+
+def _fold(dataset: Dataset, text: str, gap: int, *, json: bool) -> int:
+    part, slash, count = text.partition("/")
+    if not slash or not all(number.isascii() and number.isdigit() and len(number) < 7 for number in (part, count)):
+        raise ConfigError(f"--fold {text}: expected I/N with I from 1 to N, as in 1/5")
+    items = fold_items(dataset.items, int(part), int(count), gap)
+    counts, lines = _placed(dataset, items)
+    left_out = len(items) - sum(count["items"] for count in counts.values())
+    lines.append(f"left out where they meet: {left_out} items")
+    document = {"set": str(dataset.folder), "fold": text, "gap": gap, "splits": counts, "left_out": left_out}
+    return finish("data split", True, document, lines, json=json)
+
+
+def _placed(dataset: Dataset, items: tuple[Item, ...]) -> tuple[dict[str, dict[str, int]], list[str]]:
+    """Write the items, and tell what each split holds."""
+    write_items(dataset, items)
+    counts = _counts(Dataset(dataset.folder, dataset.name, dataset.classes, items))
+    return counts, [
+        f"{name}: {c['patients']} patients, {c['items']} items, {c['labelled']} labelled" for name, c in counts.items()
+    ]
 
 
 def _counts(dataset: Dataset) -> dict[str, dict[str, int]]:

@@ -1,8 +1,12 @@
-"""Train, validation and test: whole patients dealt out so that pictures, labels and classes come near the shares."""
+"""Train, validation and test: whole patients dealt out so that pictures, labels and classes come near the shares.
+
+Where no patient is known, neighbours in the order of the files may show one: such a set is cut into blocks.
+"""
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -18,6 +22,8 @@ from edge3vt.data.likeness import Print, near_pairs
 
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 SHARES = (0.7, 0.15, 0.15)
+GAP = 3
+NAMELESS = "sha256:"  # begins the source of an item whose file's name was left out
 
 
 def split_items(
@@ -52,6 +58,48 @@ def split_items(
     )
     split_of = {name: SPLITS[index] for name, index in zip(names, where, strict=True)}
     return tuple(replace(item, split=split_of[leader[item.patient]]) for item in items)
+
+
+def fold_items(items: Sequence[Item], fold: int, folds: int, gap: int = GAP) -> tuple[Item, ...]:
+    """The items in their order, each with its split in the ``fold``-th (from 1) of ``folds`` folds.
+
+    In the order of their files' names, numbers in them by value, the items are cut into 3 x folds blocks. A fold tests
+    on every folds-th block, each block once over all folds; it validates on the block after one of those, another one
+    in each fold, and trains on the others. Within ``gap`` items of another split, those of training give way (split
+    None) to those of validation, and both to those of the test. Raises ConfigError for numbers that are none,
+    DataError where files have no names, a patient would be in two splits, or a split would be empty.
+    """
+    if folds < 2 or not 1 <= fold <= folds or gap < 0:
+        raise ConfigError(
+            f"fold {fold} of {folds}, gap {gap}: expected I/N with N of 2 or more, I from 1 to N, gap >= 0"
+        )
+    for item in items:
+        if item.source.startswith(NAMELESS):
+            raise DataError(f"the item {item.id} tells no name of a file to order it by; import it with --keep-names")
+    order = sorted(range(len(items)), key=lambda i: _place(items[i]))
+    blocks = np.arange(len(items)) * 3 * folds // max(len(items), 1)
+    block_after = fold - 1 + (fold - 1) % 3 * folds + 1
+    wanted = np.where(blocks == block_after % (3 * folds), 1, np.where(blocks % folds == fold - 1, 2, 0))
+    kept = np.ones(len(items), np.bool_)
+    for away in range(1, min(gap, len(items) - 1) + 1):
+        kept[:-away] &= wanted[:-away] >= wanted[away:]
+        kept[away:] &= wanted[away:] >= wanted[:-away]
+    missing = [name for split, name in enumerate(SPLITS) if not (kept & (wanted == split)).any()]
+    if missing:
+        raise DataError(
+            f"{len(items)} items in {folds} folds with gaps of {gap} leave {' and '.join(missing)} empty; "
+            "use fewer folds, or a smaller gap"
+        )
+    splits: dict[int, Split] = {order[at]: SPLITS[wanted[at]] for at in np.flatnonzero(kept).tolist()}
+    placed = tuple(replace(item, split=splits.get(i)) for i, item in enumerate(items))
+    where: dict[str, Split] = {}
+    for item in placed:
+        if item.split and item.patient and where.setdefault(item.patient, item.split) != item.split:
+            raise DataError(
+                f"the patient {item.patient} would be in {where[item.patient]} and {item.split}; folds are for sets "
+                "without patients, so split this one by patient, without --fold"
+            )
+    return placed
 
 
 def alike_patients(
@@ -126,6 +174,12 @@ def assign(
             f"{len(counts)} patients leave {' and '.join(missing)} empty; import more patients, or give it the share 0"
         )
     return where
+
+
+def _place(item: Item) -> tuple[str, int, str, str]:
+    """What sorts items as their files follow each other: image9 before image10."""
+    source, id = (re.sub("0*([0-9]+)", lambda n: f"{len(n[1]):04}{n[1]}", name) for name in (item.source, item.id))
+    return source, item.frame or 0, id, item.source
 
 
 def _check(shares: Sequence[float]) -> None:

@@ -123,6 +123,45 @@ def test_split_by_patient(capsys: pytest.CaptureFixture[str], unsplit: Dataset) 
     assert {item.split for item in read_dataset(folder).items} == {"train", "validation"}
 
 
+def test_a_fold_of_a_set_without_patients(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    with DatasetWriter(tmp_path / "row", "row", CLASSES, resume=False) as writer:
+        for n in range(60):
+            writer.add(f"i{n * 7 % 60}", tissue(n), None, patient=f"p{n}", source=f"images/{n}.png")
+    folder = tmp_path / "row"
+    told = document(capsys, "data", "split", folder, "--fold", "2/4", "--gap", "1")
+    assert (told["fold"], told["gap"], told["left_out"]) == ("2/4", 1, 7)
+    assert {split: count["items"] for split, count in told["splits"].items()} == {
+        "train": 34,
+        "validation": 4,
+        "test": 15,
+    }
+    numbers = sorted(int(i.source[7:-4]) for i in read_dataset(folder).of("test"))
+    assert numbers == [*range(5, 10), *range(25, 30), *range(45, 50)]
+    assert "replace it with --overwrite" in refused(capsys, "data", "split", folder, "--fold", "1/4")
+    assert (
+        "left out where they meet: 18 items"
+        in called(capsys, "data", "split", folder, "--fold", "1/4", "--overwrite")[1]
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["--fold", "1"], "expected I/N with I from 1 to N"),
+        (["--fold", "6/5"], "fold 6 of 5"),
+        (["--fold", "1/5", "--seed", "0"], "so --seed would do nothing"),
+        (["--fold", "1/5", "--keep", "--together-like"], "so --keep and --together-like would do nothing"),
+        (["--fold", "1/5", "--shares", "1,0,0"], "so --shares would do nothing"),
+        (["--gap", "3"], "--gap is of folds"),
+    ],
+)
+def test_options_that_make_no_fold_are_refused(
+    capsys: pytest.CaptureFixture[str], unsplit: Dataset, arguments: list[str], reason: str
+) -> None:
+    assert reason in refused(capsys, "data", "split", unsplit.folder, *arguments)
+    assert read_dataset(unsplit.folder).items == unsplit.items
+
+
 def test_copies_under_two_names_are_split_together_when_asked(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

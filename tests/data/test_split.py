@@ -1,9 +1,11 @@
-"""Splits are by patient, near their shares, and the same for a seed."""
+"""Splits are by patient, near their shares, and the same for a seed; folds are by blocks of neighbours."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,7 @@ from hypothesis import strategies as st
 
 from edge3vt.core.errors import ConfigError, DataError
 from edge3vt.data.dataset import Item
-from edge3vt.data.split import SPLITS, alike_patients, split_items
+from edge3vt.data.split import SPLITS, alike_patients, fold_items, split_items
 from tests.data.cohort import make_set, repainted, tissue
 
 
@@ -139,3 +141,91 @@ def test_fewer_patients_than_splits_are_refused() -> None:
 def test_shares_that_are_none_are_refused(shares: tuple[float, ...], reason: str) -> None:
     with pytest.raises(ConfigError, match=reason):
         split_items(cohort([1] * 5), shares, seed=0)
+
+
+def row(count: int) -> list[Item]:
+    """Items named by numbers without padding, each its own patient; neither list nor ids are in that order."""
+    rng = np.random.default_rng(3)
+    return [replace(item(f"{rng.bytes(8).hex()}", f"p{n}"), source=f"images/{n}.png") for n in rng.permutation(count)]
+
+
+def number(it: Item) -> int:
+    return int(it.source.removeprefix("images/").removesuffix(".png"))
+
+
+def nearest(items: Sequence[Item]) -> int:
+    """How far, in numbers, the nearest two items of different splits are from each other."""
+    placed = sorted((number(it), it.split) for it in items if it.split is not None)
+    return min(b - a for (a, one), (b, other) in pairwise(placed) if one != other)
+
+
+def faults(items: Sequence[Sequence[Item]], gap: int) -> list[str]:
+    """What is wrong with all folds of a set together; nothing for sound ones."""
+    tested = Counter(it.id for fold in items for it in fold if it.split == "test")
+    told = [f"{it.id} is tested {tested[it.id]} times" for it in items[0] if tested[it.id] != 1]
+    told += [f"fold {n}: {nearest(fold)} apart" for n, fold in enumerate(items, start=1) if nearest(fold) <= gap]
+    told += [
+        f"fold {n}: lacks a split" for n, fold in enumerate(items, 1) if not set(SPLITS) <= {it.split for it in fold}
+    ]
+    return told
+
+
+@given(folds=st.integers(2, 7), count=st.integers(170, 260), gap=st.integers(0, 6))
+def test_folds_test_each_item_once_and_keep_the_splits_apart(folds: int, count: int, gap: int) -> None:
+    items = row(count)
+    dealt = [fold_items(items, fold, folds, gap) for fold in range(1, folds + 1)]
+    assert faults(dealt, gap) == []
+    for fold in dealt:
+        assert [replace(it, split=None) for it in fold] == items
+        borders = 7 if gap else 0  # three blocks of the test and one of validation have no more
+        assert sum(it.split is None for it in fold) <= borders * gap
+    validated = [{it.id for it in fold if it.split == "validation"} for fold in dealt]
+    assert len(set().union(*validated)) == sum(map(len, validated)), "each fold validates on other items"
+
+
+def test_the_check_of_folds_catches_a_leak_and_a_forgotten_item() -> None:
+    dealt = [list(fold_items(row(120), fold, 4, 3)) for fold in range(1, 5)]
+    assert faults(dealt, 3) == []
+    first = next(n for n, it in enumerate(dealt[0]) if it.split is None)
+    dealt[0][first] = replace(dealt[0][first], split="train")
+    assert len(faults(dealt, 3)) == 1
+    at = next(n for n, it in enumerate(dealt[1]) if it.split == "test")
+    dealt[1][at] = replace(dealt[1][at], split=None)
+    assert any("is tested 0 times" in fault for fault in faults(dealt, 3))
+
+
+def test_a_fold_is_the_same_whatever_the_order_and_follows_numbers_by_value() -> None:
+    items = row(60)
+    once = {it.id: it.split for it in fold_items(items, 1, 5, 2)}
+    assert once == {it.id: it.split for it in fold_items(items[::-1], 1, 5, 2)}
+    tested = sorted(number(it) for it in items if once[it.id] == "test")
+    assert tested == [0, 1, 2, 3, 20, 21, 22, 23, 40, 41, 42, 43]
+    assert sorted(number(it) for it in items if once[it.id] == "validation") == [6, 7]
+    assert sorted(number(it) for it in items if once[it.id] is None) == [4, 5, 8, 9, 18, 19, 24, 25, 38, 39, 44, 45]
+
+
+def test_pictures_of_a_cine_follow_each_other_in_a_fold() -> None:
+    items = [replace(item(f"c-{n}", "", ()), source="a.mp4", cine="c", frame=n) for n in range(60)]
+    dealt = fold_items(items[::-1], 2, 5, 0)
+    assert [it.frame for it in dealt if it.split == "test"] == [47, 46, 45, 44, 27, 26, 25, 24, 7, 6, 5, 4]
+
+
+def test_folds_of_what_has_no_order_or_a_patient_are_refused() -> None:
+    items = row(60)
+    with pytest.raises(DataError, match="tells no name of a file to order it by; import it with --keep-names"):
+        fold_items([*items, replace(items[0], id="x", source="sha256:00")], 1, 5)
+    whole = [replace(it, patient=f"p{number(it) // 10}") for it in items]
+    with pytest.raises(DataError, match=r"the patient p0 would be in test and validation; .* without --fold"):
+        fold_items(sorted(whole, key=number), 1, 5)
+
+
+@pytest.mark.parametrize(("fold", "folds", "gap"), [(0, 5, 3), (6, 5, 3), (1, 1, 3), (1, 5, -1)])
+def test_folds_that_are_none_are_refused(fold: int, folds: int, gap: int) -> None:
+    with pytest.raises(ConfigError, match=f"fold {fold} of {folds}, gap {gap}"):
+        fold_items(row(60), fold, folds, gap)
+
+
+@pytest.mark.parametrize(("count", "empty"), [(0, "train and validation and test"), (4, "train"), (30, "validation")])
+def test_folds_of_too_few_items_are_refused(count: int, empty: str) -> None:
+    with pytest.raises(DataError, match=f"{count} items in 5 folds with gaps of 3 leave .*{empty}.* empty"):
+        fold_items(row(count), 1, 5)
