@@ -94,12 +94,21 @@ def test_a_stopped_writing_goes_on_and_is_not_read_before_its_end(tmp_path: Path
     assert read_soft(folder, dataset, SIDE).missing(dataset.items) == ()
 
 
-def test_a_failed_writing_leaves_what_was_there(tmp_path: Path, dataset: Dataset) -> None:
+def test_a_failed_writing_leaves_what_was_there(
+    tmp_path: Path, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, **arrays: object) -> None:
+        path.write_bytes(b"PK")
+        raise OSError(28, "No space left on device")
+
     soft = finished(tmp_path / "soft", dataset)
     before = {path.name: path.read_bytes() for path in soft.folder.iterdir()}
     for bad in (drawn(0) * 2, drawn(0)[:2], drawn(0, SIDE + 1)):
         with pytest.raises(DataError):
             soft.write("p0-0", bad)
+    monkeypatch.setattr(np, "savez_compressed", full)
+    with pytest.raises(DataError, match="cannot be written"):
+        soft.write("p0-0", drawn(0))
     assert before == {path.name: path.read_bytes() for path in soft.folder.iterdir()}
 
 
