@@ -212,6 +212,15 @@ def test_everything_is_finite(terms: Distillation, kind: str) -> None:
         assert not gradient.any(), "who says nothing teaches nothing"
 
 
+def test_logits_of_half_precision_are_taken_as_they_are_and_reckoned_in_float32() -> None:
+    logits, teacher = drawn(0).bfloat16(), drawn(1).softmax(1).float()
+    for half, full in zip(
+        *(distillation_loss(x, teacher, None, None, ALL).values() for x in (logits, logits.float())), strict=True
+    ):
+        assert half.dtype == torch.float32
+        assert half == full
+
+
 @pytest.mark.parametrize("terms", [Distillation(kl=1.0, boundary=1.0, small=0.5), *ALONE[2:]])
 def test_a_picture_without_soft_labels_changes_nothing_for_the_others(terms: Distillation) -> None:
     logits, teacher = drawn(0), drawn(1).softmax(1)
