@@ -15,10 +15,10 @@ from edge3vt.data.dataset import Item
 
 @dataclass(frozen=True, slots=True)
 class CineFlicker:
-    """A cine's pairs of neighbouring pictures. By structure; None where no pair holds it.
+    """A cine's pairs of neighbouring pictures. By structure; None where none was found.
 
-    change: mean of 1 - Dice between the two masks that were found. flicker: mean of the same less that of the two true
-    masks, over the pairs that are labelled.
+    change: mean of 1 - Dice between the two masks that were found, over the pairs where one of them holds it. flicker:
+    mean of the same less that of the two true masks, over those of these pairs that are labelled.
     """
 
     id: str
@@ -48,9 +48,7 @@ class FlickerWatch:
             own = self._change(found_before, found)
             self._changes[key].append(own)
             if truth is not None and truth_before is not None:
-                true = self._change(truth_before, truth)
-                excess = np.nan_to_num(own) - np.nan_to_num(true)
-                self._flickers[key].append(np.where(np.isnan(own) & np.isnan(true), np.nan, excess))
+                self._flickers[key].append(own - np.nan_to_num(self._change(truth_before, truth)))
         self._last = key, item.frame, found, truth
 
     def cines(self) -> tuple[CineFlicker, ...]:
@@ -68,6 +66,7 @@ class FlickerWatch:
         )
 
     def _change(self, one: Mask, other: Mask) -> PerClass:
+        """NaN where both are empty."""
         return np.asarray(1 - dice(confusion(one, other, len(self._classes))), dtype=np.float64)
 
     def _means(self, pairs: Sequence[PerClass]) -> dict[str, float | None]:

@@ -52,6 +52,15 @@ def test_a_structure_that_comes_and_goes_is_all_change(painted: Dataset, watch: 
     assert seen.change["spine"] == 0
 
 
+def test_what_is_never_found_is_missed_and_does_not_flicker(painted: Dataset, watch: FlickerWatch) -> None:
+    for item in painted.items:
+        mask = painted.mask(item)
+        watch.see(item, np.where(mask == 4, 0, mask).astype(np.uint8), mask)
+    (seen,) = watch.cines()
+    assert (seen.change["trachea"], seen.flicker["trachea"]) == (None, None)
+    assert seen.flicker["spine"] == 0
+
+
 def test_a_gap_is_no_pair_and_what_has_no_label_no_flicker(painted: Dataset, watch: FlickerWatch) -> None:
     cine = [item for item in painted.items if item.cine]
     for item in (cine[0], cine[1], cine[3], cine[4]):
