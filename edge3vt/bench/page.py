@@ -23,18 +23,19 @@ _STYLE = """
 :root { color-scheme: light dark; --ink: #1b1f24; --paper: #fff; --quiet: #57606a; --line: #d8dee4; --mark: #0969da }
 @media (prefers-color-scheme: dark) { :root { --ink: #e6edf3; --paper: #0d1117; --quiet: #9198a1; --line: #30363d;
   --mark: #58a6ff } }
-body { font: 16px/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 76rem; padding: 1rem 1.5rem 3rem;
+body { font: 16px/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 84rem; padding: 1rem 1.5rem 3rem;
   color: var(--ink); background: var(--paper) }
 h1 { margin-bottom: 0 } h2 { margin-top: 2.5rem } h3 { margin: 1.8rem 0 .3rem; font-size: 1rem }
 .quiet { color: var(--quiet) } .wide { overflow-x: auto } table { border-collapse: collapse; margin: 1rem 0 }
-caption { text-align: left; font-weight: 600; padding-bottom: .3rem }
-th, td { padding: .25rem .8rem; border-bottom: 1px solid var(--line); text-align: right; vertical-align: top;
+caption { text-align: left; font-weight: 600; padding-bottom: .3rem; white-space: nowrap }
+th, td { padding: .25rem .7rem; border-bottom: 1px solid var(--line); text-align: right; vertical-align: top;
   font-variant-numeric: tabular-nums; white-space: nowrap }
 th:first-child, td:first-child { text-align: left }
 svg { max-width: 100%; height: auto }
 .pairs { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(32rem, 100%), 1fr)); gap: .8rem }
 img { display: block; max-width: 100%; height: auto; border-radius: 4px }
-.key { display: inline-block; width: .8em; height: .8em; border-radius: 2px; margin: 0 .35em 0 1em }
+th .quiet { font-weight: 400 } .label { white-space: nowrap; margin-left: 1em }
+.key { display: inline-block; width: .8em; height: .8em; border-radius: 2px; margin-right: .35em }
 """
 
 
@@ -59,9 +60,16 @@ def page(comparison: Comparison, records: Sequence[tuple[Record, Path]]) -> str:
 
 
 def _table(sheet: Sheet) -> str:
-    top = "".join(f"<th>{escape(cell)}</th>" for cell in sheet.head)
-    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in sheet.rows)
+    top = "".join(f"<th>{_broken(cell)}</th>" for cell in sheet.head)
+    rows = ("".join(f"<td>{_broken(cell)}</td>" for cell in cells) for _, *cells in sheet.rows)
+    names = (escape(name) for name, *_ in sheet.rows)
+    body = "".join(f"<tr><td>{name}</td>{cells}</tr>" for name, cells in zip(names, rows, strict=True))
     return f'<div class="wide"><table><caption>{escape(sheet.caption)}</caption><tr>{top}</tr>{body}</table></div>'
+
+
+def _broken(cell: str) -> str:
+    """What stands in brackets goes under the rest."""
+    return escape(cell).replace(" (", '<br><span class="quiet">(', 1) + "</span>" * (" (" in cell)
 
 
 def _plot(comparison: Comparison) -> str:
@@ -113,6 +121,7 @@ def _worst(record: Record, folder: Path) -> str:
 
 def _key(classes: Sequence[str]) -> str:
     return "".join(
-        f'<span class="key" style="background: rgb{colour_of(label)}"></span>{escape(name.replace("_", " "))}'
+        f'<span class="label"><span class="key" style="background: rgb{colour_of(label)}"></span>'
+        f"{escape(name.replace('_', ' '))}</span> "
         for label, name in enumerate(classes[1:], start=1)
     )

@@ -107,27 +107,26 @@ def of_record(record: Record) -> list[str]:
 
 def _models(comparison: Comparison) -> Sheet:
     cines = any(row.change is not None for row in comparison.rows)
-    measures = ("IoU", "PA", "Dice", f"HD95 {comparison.unit}", "NSD", "missed", "PA of all pixels", "false positives")
-    head = ("model", *measures, *(["flicker"] * cines), "params M", "GMAC", "runs")
+    head = ("model", "IoU", "PA", "Dice", f"HD95 {comparison.unit}", "NSD", "missed", "params M", "GMAC")
     rows = [
         (
             row.name,
             _bracketed(row.iou, row.iou_interval),
-            number(row.pa),
+            _bracketed(row.pa, row.pa_interval),
             _bracketed(row.dice, row.dice_interval),
             number(row.hd95, 2),
             number(row.nsd),
             percent(row.missed),
-            number(row.pa_overall),
-            percent(row.false_positive),
-            *([number(row.flicker)] * cines),
             number(row.params_m, 2),
             number(row.gmac, 2),
+            percent(row.false_positive),
+            *([number(row.flicker)] * cines),
+            number(row.pa_overall),
             _runs(row),
         )
         for row in comparison.rows
     ]
-    return Sheet("Models", head, tuple(rows))
+    return Sheet("Models", (*head, "false positives", *(["flicker"] * cines), "PA of all pixels", "runs"), tuple(rows))
 
 
 def _structures(comparison: Comparison, measure: str) -> Sheet:
@@ -136,13 +135,14 @@ def _structures(comparison: Comparison, measure: str) -> Sheet:
         "hd95": f"95 % Hausdorff distance by structure, {comparison.unit}, where something was found",
         "missed": "Share of the structures of which nothing was found",
     }
-    names = list(comparison.rows[0].structures)
-    rows = []
+    first = comparison.rows[0].structures
+    names, rows = list(first), []
     for row in comparison.rows:
         values = [getattr(row.structures[name], measure) for name in names]
         cells = (percent(v) if measure == "missed" else number(v, 2 if measure == "hd95" else 3) for v in values)
         rows.append((row.name, *cells))
-    return Sheet(titles[measure], ("model", *(_plain(name) for name in names)), tuple(rows))
+    head = (_plain(name) + (f" (n {first[name].cases})" if measure != "hd95" else "") for name in names)
+    return Sheet(titles[measure], ("model", *head), tuple(rows))
 
 
 def _groups(rows: Sequence[Row], kind: str, caption: str, names: Sequence[str]) -> Sheet:
