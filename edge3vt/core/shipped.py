@@ -8,12 +8,13 @@ from typing import Literal
 from edge3vt.core.documents import suggestion
 from edge3vt.core.errors import ConfigError
 
-Kind = Literal["recipe", "set", "table", "scenario"]
+Kind = Literal["recipe", "set", "table", "scenario", "training"]
 PLACES: dict[Kind, tuple[str, str]] = {
     "recipe": ("engines/recipes", ".toml"),
     "set": ("calibration/sets", ".toml"),
     "table": ("calibration/tables", ".json"),
     "scenario": ("benchmarks/scenarios", ".toml"),
+    "training": ("benchmarks/training", ".toml"),
 }
 
 _PACKAGE = Path(__file__).resolve().parents[1]

@@ -28,9 +28,9 @@ class Augmentation:
     """How often each change is made (a share; 0 leaves it out) and between which bounds it is drawn, evenly.
 
     The sector: factors of its opening angle and of the depth that it shows, about the picture's middle.
-    The square: the whole picture, or, for close_share, anything between that and a square of close_mm (the whole over
-    close_multiple where the scale is unknown) around the structures; its side times side, its place moved by up to
-    shift sides. Turned pictures lie at any angle, the others upright.
+    The square: the whole picture, or, for close_share, what lies between that (closeness 0) and a square of close_mm
+    (the whole over close_multiple where the scale is unknown) around the structures (1); its side times side, its
+    place moved by up to shift sides. Turned pictures lie at any angle, the others upright.
     Grey levels, of 255: contrast is a factor, gain an offset of all that is not black, lift one of all. Shadow: share
     of the light it takes, and half its angle in rad. Speckle: standard deviation of a factor, grain its size in px.
     Haze: grey levels, near the probe. range_share: read with the wrong one of full and limited range. Codec: JPEG
@@ -41,6 +41,7 @@ class Augmentation:
     opening: Bounds = (0.8, 1.25)
     depth: Bounds = (0.85, 1.18)
     close_share: float = 0.3
+    closeness: Bounds = (0.0, 1.0)
     close_mm: float = 45.0
     close_multiple: float = 2.5
     side: Bounds = (0.85, 1.2)
@@ -76,6 +77,8 @@ class Augmentation:
         for name in ("opening", "depth", "side", "gamma", "grain_px", "blur_px"):
             if getattr(self, name)[0] <= 0:
                 raise ConfigError(f"augmentation: {name} begins at {getattr(self, name)[0]}, expected more than 0")
+        if not 0 <= self.closeness[0] <= self.closeness[1] <= 1:
+            raise ConfigError(f"augmentation: closeness is {self.closeness}, expected bounds from 0 to 1")
         if self.close_mm <= 0 or self.close_multiple < 1:
             raise ConfigError("augmentation: close_mm is not above 0 or close_multiple below 1; correct it")
 
@@ -94,7 +97,7 @@ def augmented(
     """
     geometry = draw_geometry(mask, mm_per_px, augmentation, rng, size)
     picture, moved = sampled(pixels, mask, geometry)
-    return _spoiled(picture, geometry, augmentation, rng), moved
+    return spoiled(picture, geometry, augmentation, rng), moved
 
 
 def draw_geometry(
@@ -108,7 +111,7 @@ def draw_geometry(
     opening, depth = (_log_uniform(rng, bounds) if bent else 1.0 for bounds in (a.opening, a.depth))
     sector = replace(whole(height, width, size), apex=apex, pivot=height / 2 - apex[1], opening=opening, depth=depth)
     closest = min(a.close_mm / mm_per_px if mm_per_px else largest / a.close_multiple, largest)
-    closeness = float(rng.uniform()) if rng.uniform() < a.close_share else 0.0
+    closeness = float(rng.uniform(*a.closeness)) if rng.uniform() < a.close_share else 0.0
     side = largest ** (1 - closeness) * closest**closeness * _log_uniform(rng, a.side)
     left, top, w, h = cv2.boundingRect(mask)
     elsewhere = rng.uniform(0.2, 0.8, 2) * (width, height)
@@ -120,7 +123,7 @@ def draw_geometry(
     return replace(sector, centre=(x, y), side=side, turn=turn, mirrored=bool(rng.uniform() < a.mirror_share))
 
 
-def _spoiled(picture: Pixels, geometry: Geometry, augmentation: Augmentation, rng: np.random.Generator) -> Pixels:
+def spoiled(picture: Pixels, geometry: Geometry, augmentation: Augmentation, rng: np.random.Generator) -> Pixels:
     """What body, scanner and recorder do to a picture, in that order."""
     a, size = augmentation, geometry.size
     shadow, speckle, haze, blur, lift, codec, wrong_range = rng.uniform(size=7) < (

@@ -54,8 +54,8 @@ class Backbone(nn.Module):
         self.stem = _padded(whole._conv_stem)
         self.norm = whole._bn0
         for i, block in enumerate(whole._blocks):
-            rate = 1 if i <= ATROUS_BLOCK else 2
-            block._depthwise_conv = _padded(block._depthwise_conv, stride=1 if i == ATROUS_BLOCK else None, rate=rate)
+            stride = 1 if i == ATROUS_BLOCK else None
+            block._depthwise_conv = _padded(block._depthwise_conv, stride, rate=1 if i <= ATROUS_BLOCK else 2)
             block._swish = nn.ReLU6(inplace=True)
             for name in ("_expand_conv", "_project_conv"):
                 if hasattr(block, name):
@@ -100,18 +100,41 @@ def _block(inputs: int, outputs: int, kernel: int, rate: int = 1) -> nn.Sequenti
     )
 
 
+class Depthwise(nn.Conv2d):
+    """Depthwise convolution in float32, at a rate on each of the rate x rate lattices alone; H, W in rates.
+
+    So it is the same function, but its gradient costs a third to a tenth on a CPU, where bfloat16 and rates are slow.
+    """
+
+    rate = 1
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.autocast(x.device.type, enabled=False):
+            if self.rate == 1:
+                return super().forward(x.float())
+            lattices = x.float().unflatten(3, (-1, self.rate)).unflatten(2, (-1, self.rate))  # N, C, H/r, r, W/r, r
+            count, _, height, _, width, _ = lattices.shape
+            lattices = lattices.permute(0, 3, 5, 2, 4, 1).reshape(-1, height, width, self.in_channels)
+            y = super().forward(lattices.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+            y = y.reshape(count, self.rate, self.rate, height, width, -1).permute(0, 5, 3, 1, 4, 2)
+            return y.flatten(4).flatten(2, 3).contiguous(memory_format=torch.channels_last)
+
+
 def _padded(convolution: nn.Conv2d, stride: int | None = None, rate: int = 1) -> nn.Module:
     """The package's convolution as a plain one, padded as the ImageNet weights expect.
 
     At stride 2 and even sizes they expect one row and column more at the bottom and right than at the top and left.
     """
-    kernel, stride = convolution.kernel_size[0], stride or convolution.stride[0]
-    pad = rate * (kernel - 1) // 2
-    plain = nn.Conv2d(
-        convolution.in_channels, convolution.out_channels, kernel, stride, padding=0 if stride == 2 else pad,
-        dilation=rate, groups=convolution.groups, bias=False,
+    kernel, stride, groups = convolution.kernel_size[0], stride or convolution.stride[0], convolution.groups
+    pad = (kernel - 1) // 2
+    kind = nn.Conv2d if groups == 1 else Depthwise
+    plain = kind(
+        convolution.in_channels, convolution.out_channels, kernel, stride, 0 if stride == 2 else pad,
+        groups=groups, bias=False,
     )  # fmt: skip
     plain.weight = convolution.weight
+    if isinstance(plain, Depthwise):
+        plain.rate = rate
     return nn.Sequential(nn.ZeroPad2d((pad - 1, pad, pad - 1, pad)), plain) if stride == 2 else plain
 
 

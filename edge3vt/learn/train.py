@@ -1,191 +1,174 @@
-"""The training loop of the shipped student: fixed wall time, two picture sizes, atomic checkpoints, JSON-lines log."""
+"""From a recipe to weights and their record: the pools, the network, the loop, and the files it leaves."""
 
 from __future__ import annotations
 
-import json
-import math
-from dataclasses import asdict, dataclass, field
+import logging
+import os
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from rich.console import Console
-from rich.progress import Progress, TimeRemainingColumn
-from safetensors.torch import load_file, save_file
+from lightning_fabric import Fabric
 
-from edge3vt.core.anatomy import CLASS_NAMES, SCORED
-from edge3vt.core.clock import NS_PER_S, SystemClock
-from edge3vt.core.documents import whole_file
+from edge3vt import __version__
+from edge3vt.core.clock import wall_label
+from edge3vt.core.digest import sha256_file
+from edge3vt.core.documents import write_json
 from edge3vt.core.errors import DataError
-from edge3vt.core.frame import Pixels
-from edge3vt.core.metrics import confusion, dice, mean_over_cases
-from edge3vt.data.augment import Augmentation
-from edge3vt.data.geometry import sampled, whole
-from edge3vt.learn.losses import segmentation_loss, view_loss
-from edge3vt.learn.pictures import Pictures, batch
-from edge3vt.learn.student import Student
-from edge3vt.picture.mask import make_mask
+from edge3vt.core.machine import this_machine
+from edge3vt.core.spec import ModelSpec
+from edge3vt.data.dataset import MANIFEST
+from edge3vt.learn.batches import Pool
+from edge3vt.learn.curves import draw_curves
+from edge3vt.learn.loop import LOG, train
+from edge3vt.learn.networks import build, gmac, output_stride
+from edge3vt.learn.pictures import Pictures, read_pictures
+from edge3vt.learn.recipe import Recipe
+from edge3vt.learn.teacher import taught
+from edge3vt.learn.validation import looks, validate
+from edge3vt.learn.weights import find_weights, initialise, save_weights
+
+WEIGHTS, RECORD, CURVES, SOFT = "weights.safetensors", "record.json", "curves.png", "soft"
+Bar = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
+"""A progress bar by its label; what it yields is called with (done, total)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """A part of the training at one picture size, for a share of the time."""
+def run_recipe(recipe: Recipe, out: Path, bar: Bar, *, resume: bool, minutes: float | None) -> dict[str, Any]:
+    """Train as ``recipe`` says and leave weights, record, log and curves in ``out``; returns the record.
 
-    size: int
-    minutes: float
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """How the student is trained."""
-
-    stages: tuple[Stage, ...]
-    batch: int = 8
-    learning_rate: float = 2e-3
-    weight_decay: float = 1e-4
-    negative_share: float = 0.12
-    seed: int = 1
-    augmentation: Augmentation = field(default_factory=Augmentation)
-
-
-def train(
-    model: Student, phantoms: Pictures, negatives: Pixels | None, settings: Settings, folder: Path, *, resume: bool
-) -> int:
-    """Train for the settings' minutes, the learning rate falling to zero along a cosine; returns the steps taken.
-
-    ``folder`` receives checkpoint.safetensors every 5 minutes and at the end, and log.jsonl. With ``resume`` a
-    checkpoint there is continued with the time that is left. Raises DataError when the loss is not finite; the
-    last checkpoint then stands.
+    Under torchrun every process calls this, and the first writes. Raises Edge3vtError.
     """
-    clock = SystemClock()
-    torch.manual_seed(settings.seed)
-    optimiser = torch.optim.AdamW(
-        model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
+    fabric = launched(recipe)
+    pools, judged, classes, sets = _read(recipe, out, bar)
+    torch.manual_seed(recipe.seed)
+    model = build(recipe.network, len(classes))
+    left = initialise(model, find_weights(recipe.init)) if recipe.init and not resume else []
+    model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # its stub lacks it
+    seen = looks(judged, classes, recipe.size, recipe.augmentation)
+    if not len(seen.pixels):
+        raise DataError(f"{recipe.data[0]}: no labelled picture in the split 'validation'; use edge3vt data split")
+    spec = ModelSpec(
+        schema=1,
+        name=recipe.name,
+        version=recipe.version,
+        classes=classes,
+        height=recipe.size,
+        width=recipe.size,
+        stride=output_stride(model, recipe.size),
+        has_view=_tells_views(pools) and _has_view(model, recipe.size),
+        full_range=True,
+        training=recipe.training,
     )
-    checkpoint = folder / "checkpoint.safetensors"
-    spent_s, step = _restore(model, optimiser, checkpoint) if resume and checkpoint.exists() else (0.0, 0)
-    total_s = sum(stage.minutes for stage in settings.stages) * 60
-    begun_ns, saved_s = clock.now_ns() - round(spent_s * NS_PER_S), spent_s
-    ends = np.cumsum([stage.minutes * 60 for stage in settings.stages])
-    model.train()
-    with Progress(*Progress.get_default_columns(), TimeRemainingColumn(), console=Console(stderr=True)) as progress:
-        bar = progress.add_task("training", total=total_s, completed=round(spent_s))
-        for stage, end_s in zip(settings.stages, ends, strict=True):
-            while (spent_s := (clock.now_ns() - begun_ns) / NS_PER_S) < end_s:
-                # Not in a thread beside the step: on two cores the step waits for it longer than it takes.
-                rng = np.random.default_rng([settings.seed, step])
-                pixels, masks, views = batch(
-                    phantoms, negatives, rng, settings.batch, stage.size, settings.negative_share, settings.augmentation
-                )
-                rate = settings.learning_rate * 0.5 * (1 + math.cos(math.pi * min(spent_s / total_s, 1)))
-                for group in optimiser.param_groups:
-                    group["lr"] = rate * min(1.0, (step + 1) / 200)
-                with torch.autocast("cpu", dtype=torch.bfloat16):
-                    logits, view = model(torch.from_numpy(pixels).to(memory_format=torch.channels_last))
-                segmentation = segmentation_loss(logits.float(), torch.from_numpy(masks))
-                viewing = view_loss(view.float(), torch.from_numpy(views))
-                loss = segmentation + viewing
-                if not math.isfinite(loss.item()):
-                    raise DataError(
-                        f"step {step}: the loss is {loss.item()}; lower the learning rate; "
-                        f"{checkpoint} is the last good state"
-                    )
-                optimiser.zero_grad(set_to_none=True)
-                loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
-                torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
-                optimiser.step()
-                step += 1
-                progress.update(bar, completed=spent_s)
-                if step % 50 == 0:
-                    _log(folder, step, spent_s, stage.size, segmentation.item(), viewing.item(), rate)
-                if spent_s - saved_s > 300:
-                    saved_s = spent_s
-                    _save(model, optimiser, checkpoint, spent_s, step)
-    _save(model, optimiser, checkpoint, spent_s, step)
-    return step
+    if fabric.is_global_zero:
+        out.mkdir(parents=True, exist_ok=True)
+    with bar("training") as told:
+        progress = train(
+            fabric,
+            recipe,
+            model,
+            pools,
+            seen,
+            out,
+            resume=resume,
+            minutes=minutes,
+            told=told if fabric.is_global_zero else _nothing,
+        )
+    if not fabric.is_global_zero:
+        return {}
+    with fabric.autocast():
+        found = validate(model, seen)
+    save_weights(out / WEIGHTS, model, spec, recipe.network)
+    draw_curves(out / LOG, out / CURVES)
+    record: dict[str, Any] = {
+        "schema": 1,
+        "name": recipe.name,
+        "version": recipe.version,
+        "made": wall_label(),
+        "edge3vt": __version__,
+        "recipe": recipe,
+        "minutes_asked": minutes,
+        "sets": sets,
+        "untouched_by_init": left,
+        "pictures": {
+            "labelled": len(pools[0].pictures),
+            "validation": len(judged),
+            "all": sum(len(p.pictures) for p in pools),
+        },
+        "steps": progress.step,
+        "cooled_from": progress.cool_from,
+        "seconds": round(progress.spent_s),
+        "processes": fabric.world_size,
+        "parameters_m": round(sum(p.numel() for p in model.parameters()) / 1e6, 3),
+        "gmac": round(gmac(model, recipe.size), 3),
+        "validation": found,
+        "files": {WEIGHTS: sha256_file(out / WEIGHTS)},
+        "machine": this_machine(),
+        "threads": torch.get_num_threads(),
+        "accelerator": torch.cuda.get_device_name() if fabric.device.type == "cuda" else None,
+    }
+    write_json(record, out / RECORD)
+    return record
 
 
-@torch.inference_mode()
-def validate(model: Student, pictures: Pictures, size: int) -> dict[str, object]:
-    """Dice per structure over the pictures that hold the view, and how the view logit judges all of them.
+def launched(recipe: Recipe) -> Fabric:
+    """The processes that torchrun started, or this one alone; on a GPU where there is one."""
+    local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    hosts = int(os.environ.get("WORLD_SIZE", "1")) // local
+    kind = "cuda" if torch.cuda.is_available() else "cpu"
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+    strategy = "ddp" if local * hosts > 1 else "auto"
+    fabric = Fabric(accelerator=kind, devices=local, num_nodes=hosts, strategy=strategy, precision=recipe.precision)
+    fabric.launch()
+    return fabric
 
-    Each is seen as in acquire, at ``size`` px. What no picture can tell is None.
-    """
+
+def _read(recipe: Recipe, out: Path, bar: Bar) -> tuple[list[Pool], Pictures, tuple[str, ...], dict[str, str]]:
+    """Pools, validation pictures, classes, and the sets by folder with the digest of each manifest."""
+    data = [Path(folder) for folder in recipe.data]
+    with bar("reading pictures") as told:
+        labelled, classes = read_pictures(data, "train", patients=recipe.patients, told=told)
+        judged, _ = read_pictures(data, "validation", classes, told=told)
+        others = [Path(folder) for folder in recipe.unlabelled]
+        unlabelled = read_pictures(others, "", classes, unlabelled=True, told=told)[0] if others else None
+        apart = [Path(folder) for folder in recipe.negatives]
+        negatives = read_pictures(apart, "", classes, negatives=True, told=told)[0] if apart else None
+    if recipe.teacher is not None:
+        soft = out / SOFT if recipe.teacher.soft is None else Path(recipe.teacher.soft)
+        with bar("soft labels") as told:
+            labelled = taught(recipe.teacher, data, labelled, classes, soft, told)
+            if unlabelled is not None:
+                unlabelled = taught(recipe.teacher, others, unlabelled, classes, soft, told)
+    a = recipe.augmentation
+    negative_share = recipe.negative_share if negatives is not None else 0.0
+    unlabelled_share = recipe.unlabelled_share * (1 - negative_share) if unlabelled is not None else 0.0
+    pools = [Pool(labelled, 1 - negative_share - unlabelled_share, a)]
+    if unlabelled is not None:
+        pools.append(Pool(unlabelled, unlabelled_share, a))
+    if negatives is not None:  # few, so they are cut closer and turned further than the others
+        closer = replace(a, close_share=0.7, closeness=(0, 1), close_multiple=3.0, turn_share=1.0, shift=0.15)
+        pools.append(Pool(negatives, negative_share, closer))
+    if not _tells_views(pools):
+        nothing = (replace(p.pictures, views=np.full(len(p.pictures), np.nan, np.float32)) for p in pools)
+        pools = [replace(pool, pictures=pictures) for pool, pictures in zip(pools, nothing, strict=True)]
+    sets = {str(folder): sha256_file(folder / MANIFEST) for folder in (*data, *others, *apart)}
+    return pools, judged, classes, sets
+
+
+def _tells_views(pools: Sequence[Pool]) -> bool:
+    """Whether the pictures tell views from others, so that a network can learn it."""
+    known = np.concatenate([pool.pictures.views for pool in pools])
+    return bool((known == 1).any() and (known == 0).any())
+
+
+def _has_view(model: torch.nn.Module, size: int) -> bool:
     model.eval()
-    counts = np.zeros((len(CLASS_NAMES), len(CLASS_NAMES)), dtype=np.int64)
-    per_case, called = [], []
-    for source, truth, is_view in zip(pictures.pixels, pictures.masks, pictures.views, strict=True):
-        pixels, mask = sampled(source, truth, whole(truth.shape[0], truth.shape[1], size))
-        logits, view = model(torch.from_numpy(pixels[None, None]))
-        called.append(float(view) > 0)
-        if is_view:
-            predicted, _ = make_mask(logits.float().numpy(), mask.shape[0] // logits.shape[2])
-            case = confusion(mask, predicted, len(CLASS_NAMES))
-            counts += case
-            per_case.append(dice(case))
-    model.train()
-    mean = mean_over_cases(per_case) if per_case else np.full(len(CLASS_NAMES), np.nan)
-    pooled, hits = dice(counts), np.array(called)
-    return {
-        "cases": len(per_case),
-        "others": len(pictures) - len(per_case),
-        "dice": {CLASS_NAMES[s]: _rounded(mean[s]) for s in (*SCORED, SCORED[-1] + 1)},
-        "dice_mean": _rounded(np.mean([mean[s] for s in SCORED])),
-        "dice_pooled": {CLASS_NAMES[s]: _rounded(pooled[s]) for s in SCORED},
-        "view_sensitivity": _rounded(hits[pictures.views].mean() if per_case else np.nan),
-        "view_specificity": _rounded(1 - hits[~pictures.views].mean() if not pictures.views.all() else np.nan),
-    }
+    with torch.inference_mode():
+        return model(torch.zeros(1, 1, size, size))[1] is not None
 
 
-def _rounded(value: float) -> float | None:
-    return None if math.isnan(value) else round(float(value), 4)
-
-
-def _log(folder: Path, step: int, spent_s: float, size: int, segmentation: float, view: float, rate: float) -> None:
-    line = {
-        "step": step,
-        "seconds": round(spent_s),
-        "size": size,
-        "segmentation": segmentation,
-        "view": view,
-        "rate": rate,
-    }
-    with (folder / "log.jsonl").open("a", encoding="utf-8") as file:
-        file.write(json.dumps(line) + "\n")
-
-
-def _save(model: Student, optimiser: torch.optim.Optimizer, path: Path, spent_s: float, step: int) -> None:
-    tensors = {f"model.{name}": tensor.contiguous() for name, tensor in model.state_dict().items()}
-    for index, state in optimiser.state_dict()["state"].items():
-        tensors |= {f"optimiser.{index}.{name}": torch.as_tensor(value).contiguous() for name, value in state.items()}
-    with whole_file(path) as partial:
-        save_file(tensors, partial, {"spent_s": str(spent_s), "step": str(step)})
-
-
-def _restore(model: Student, optimiser: torch.optim.Optimizer, path: Path) -> tuple[float, int]:
-    """Load model and optimiser; returns seconds spent and steps taken. Raises DataError for a foreign checkpoint."""
-    from safetensors import safe_open
-
-    try:
-        tensors = load_file(path)
-        model.load_state_dict({n.removeprefix("model."): t for n, t in tensors.items() if n.startswith("model.")})
-        with safe_open(path, framework="pt") as file:
-            meta = file.metadata()
-    except Exception as error:
-        raise DataError(
-            f"{path}: not a checkpoint of this student ({error}); remove it or train without --resume"
-        ) from error
-    state: dict[int, dict[str, torch.Tensor]] = {}
-    for name, tensor in tensors.items():
-        if name.startswith("optimiser."):
-            _, index, key = name.split(".", 2)
-            state.setdefault(int(index), {})[key] = tensor
-    whole = optimiser.state_dict()
-    whole["state"] = state
-    optimiser.load_state_dict(whole)
-    return float(meta["spent_s"]), int(meta["step"])
-
-
-def settings_record(settings: Settings) -> dict[str, object]:
-    """The settings as a plain record."""
-    return asdict(settings)
+def _nothing(done: int, total: int) -> None:
+    """Told of progress, where nobody looks."""

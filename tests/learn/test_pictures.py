@@ -1,4 +1,4 @@
-"""Phantom pictures are rendered once, kept in squares with scale and age, and drawn from repeatably."""
+"""Pictures of data sets in memory: the region in a square, with scale, view, label and neighbour."""
 
 from __future__ import annotations
 
@@ -8,71 +8,64 @@ import numpy as np
 import pytest
 
 from edge3vt.core.errors import DataError
-from edge3vt.data.augment import Augmentation
-from edge3vt.learn import pictures as module
-from edge3vt.learn.pictures import SCANS, SIDE, Pictures, batch, phantom_pictures, real_negatives
-from edge3vt.picture.images import encoded_png
+from edge3vt.learn.pictures import SIDE, read_pictures
+from tests.learn.squares import CLASSES, make_squares
 
 
 @pytest.fixture(scope="module")
-def rendered(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Pictures]:
-    folder = tmp_path_factory.mktemp("phantoms")
-    return folder, phantom_pictures(folder, 77, 3)
+def stills(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_squares(tmp_path_factory.mktemp("sets") / "stills", view="yes")
 
 
-def test_each_fetus_is_seen_from_several_sides_with_scale_and_age(rendered: tuple[Path, Pictures]) -> None:
-    pictures = rendered[1]
-    assert len(pictures) == 3 * SCANS
-    assert pictures.pixels.shape == pictures.masks.shape == (3 * SCANS, SIDE, SIDE)
-    assert ((pictures.weeks >= 18) & (pictures.weeks <= 36)).all()
-    assert len(np.unique(pictures.weeks)) == 3
-    assert ((pictures.mm_per_px * SIDE > 40) & (pictures.mm_per_px * SIDE < 250)).all()
-    assert pictures.masks[pictures.views].any(axis=(1, 2)).all()
-    assert not pictures.masks[~pictures.views].any()
-    assert (pictures.pixels > 20).any(axis=(1, 2)).mean() > 0.7
+def test_the_region_becomes_a_square_and_the_scale_is_of_it(stills: Path) -> None:
+    pictures, classes = read_pictures([stills], "train")
+    assert classes == CLASSES
+    assert len(pictures) == 9
+    assert pictures.pixels.shape == pictures.masks.shape == (9, SIDE, SIDE)
+    assert pictures.pixels[0][: SIDE // 16].max() == 0, "80 x 64 px of region: black above and below"
+    assert pictures.pixels[0][SIDE // 2, :4].min() > 0, "and none at the sides"
+    assert pictures.labelled.all()
+    assert (pictures.views == 1).all()
+    scales = pictures.mm_per_px.tolist()
+    assert np.isnan(scales[0])
+    assert scales[1] == pytest.approx(0.5 * 80 / SIDE)
 
 
-def test_what_was_rendered_is_reused(rendered: tuple[Path, Pictures]) -> None:
-    folder, pictures = rendered
-    files = sorted(folder.iterdir())
-    stamps = [f.stat().st_mtime_ns for f in files]
-    again = phantom_pictures(folder, 77, 3)
-    assert [f.stat().st_mtime_ns for f in sorted(folder.iterdir())] == stamps
-    np.testing.assert_array_equal(again.pixels, pictures.pixels)
-    np.testing.assert_array_equal(again.weeks, pictures.weeks)
+def test_no_item_of_another_split_is_read(stills: Path) -> None:
+    train, validation = (read_pictures([stills], split)[0] for split in ("train", "validation"))
+    assert not set(train.patients) & set(validation.patients)
+    assert len(validation) == 3
 
 
-def test_another_phantom_is_rendered_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = module._phantom_version()
-    monkeypatch.setattr(module, "SIDE", SIDE + 1)
-    assert module._phantom_version() != before
+def test_unlabelled_cines_know_the_next_frame(tmp_path: Path) -> None:
+    pictures, _ = read_pictures([make_squares(tmp_path / "cines", cines=2)], "", CLASSES, unlabelled=True)
+    assert not pictures.labelled.any()
+    assert not pictures.masks.any()
+    for n, follower in enumerate(pictures.follows.tolist()):
+        stem, frame = pictures.ids[n].rsplit("-", 1)
+        assert pictures.ids[follower] == f"{stem}-{int(frame) + 1}" if follower >= 0 else frame == "2"
 
 
-def test_a_part_keeps_what_belongs_together(rendered: tuple[Path, Pictures]) -> None:
-    pictures = rendered[1]
-    youngest = pictures.weeks == pictures.weeks.min()
-    part = pictures.part(youngest)
-    assert len(part) == SCANS
-    np.testing.assert_array_equal(part.pixels, pictures.pixels[youngest])
-    np.testing.assert_array_equal(part.mm_per_px, pictures.mm_per_px[youngest])
+def test_negatives_are_empty_and_not_the_view(stills: Path) -> None:
+    pictures, _ = read_pictures([stills], "", ("background", "other"), negatives=True)
+    assert len(pictures) == 9, "those for validation stay out of a training"
+    assert not pictures.masks.any()
+    assert (pictures.views == 0).all()
+    assert pictures.labelled.all()
 
 
-def test_batches_repeat_for_a_generator_and_hold_labels(rendered: tuple[Path, Pictures]) -> None:
-    first, second = (batch(rendered[1], None, np.random.default_rng(4), 6, 128, 0.0, Augmentation()) for _ in range(2))
-    for one, other in zip(first, second, strict=True):
-        np.testing.assert_array_equal(one, other)
-    pixels, masks, views = first
-    assert pixels.shape == (6, 1, 128, 128)
-    assert masks.shape == (6, 128, 128)
-    assert masks.any(axis=(1, 2)).sum() <= views.sum()
+def test_so_many_patients_and_always_the_same(stills: Path) -> None:
+    few, more = (read_pictures([stills], "train", patients=n)[0] for n in (3, 6))
+    assert len(few) == 3
+    assert set(few.ids) < set(more.ids)
 
 
-def test_real_pictures_become_squares(tmp_path: Path) -> None:
-    wide = np.full((100, 300), 90, np.uint8)
-    (tmp_path / "a.png").write_bytes(encoded_png(wide))
-    (squares,) = real_negatives([tmp_path / "a.png"])
-    assert squares.shape == (SIDE, SIDE)
-    assert squares[SIDE // 2].min() == 90
-    assert squares[:150].max() == 0
-    with pytest.raises(DataError, match="no real negatives"):
-        real_negatives([])
+def test_sets_that_do_not_fit_are_refused(stills: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="its classes are background, large, small, expected background, vessel"):
+        read_pictures([stills], "train", ("background", "vessel"))
+    with pytest.raises(DataError, match="no labelled picture in the split 'test'"):
+        read_pictures([stills], "test")
+    with pytest.raises(DataError, match="stands in two data sets"):
+        read_pictures([stills, stills], "train")
+    with pytest.raises(DataError, match="no data set"):
+        read_pictures([tmp_path / "nothing"], "train")

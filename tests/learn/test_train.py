@@ -1,78 +1,177 @@
-"""The training loop learns, resumes, and stops with one clear line when the loss is not finite."""
+"""A recipe becomes weights: it learns, resumes to the same end, obeys its budget, and stops with one clear line."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
-from edge3vt.core.errors import DataError
-from edge3vt.data.augment import Augmentation
-from edge3vt.learn.losses import segmentation_loss
-from edge3vt.learn.pictures import Pictures, batch
-from edge3vt.learn.student import Student
-from edge3vt.learn.train import Settings, Stage, train, validate
-
-MILD = Augmentation(sector_share=0, turn_share=0, haze_share=0, shadow_share=0, close_share=0)  # learnt in seconds
-
-
-def squares(count: int = 16, size: int = 64) -> Pictures:
-    """Bright squares of class 1 on a dark ground: a set that a few steps must fit."""
-    rng = np.random.default_rng(0)
-    pixels = rng.integers(10, 40, (count, size, size), dtype=np.uint8)
-    masks = np.zeros_like(pixels)
-    for i in range(count):
-        y, x = rng.integers(8, 32, 2)
-        masks[i, y : y + 22, x : x + 22] = 1
-    pixels[masks == 1] += 150
-    scale, weeks = np.full(count, 0.5, np.float32), np.linspace(18, 36, count, dtype=np.float32)
-    return Pictures(pixels, masks, np.arange(count) % 2 == 0, scale, weeks)
+from edge3vt.core.errors import ArtifactError, DataError
+from edge3vt.learn import checkpoint, loop
+from edge3vt.learn.distillation import Distillation
+from edge3vt.learn.loop import LOG
+from edge3vt.learn.recipe import Recipe, Schedule, Teacher
+from edge3vt.learn.train import CURVES, RECORD, WEIGHTS, run_recipe
+from edge3vt.learn.weights import load_weights
+from tests.learn.squares import make_squares, recipe
 
 
-def steps(model: Student, tmp_path: Path, minutes: float, *, resume: bool = False) -> int:
-    settings = Settings(stages=(Stage(64, minutes),), batch=4, augmentation=MILD)
-    return train(model, squares(), None, settings, tmp_path, resume=resume)
+@contextmanager
+def bar(label: str) -> Iterator[Any]:
+    yield lambda done, total: None
 
 
-def test_it_learns_and_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
-    model = Student()
-    first = steps(model, tmp_path, 0.06)
-    assert first > 5
-    other = Student()
-    second = steps(other, tmp_path, 0.12, resume=True)
-    assert second > first, "the second run continued the count"
-    result = validate(other, squares(), 64)
-    dice = result["dice_pooled"]
-    assert isinstance(dice, dict)
-    assert dice["pulmonary_artery"] > 0.5
+def run(asked: Recipe, out: Path, *, resume: bool = False, minutes: float | None = None) -> dict[str, Any]:
+    return run_recipe(asked, out, bar, resume=resume, minutes=minutes)
 
 
-def test_a_loss_that_is_not_finite_ends_with_one_line(tmp_path: Path) -> None:
-    model = Student()
-    torch.nn.init.constant_(model.head.weight, float("nan"))
-    with pytest.raises(DataError, match="the loss is nan"):
-        steps(model, tmp_path, 0.05)
+@pytest.fixture(scope="module")
+def stills(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_squares(tmp_path_factory.mktemp("sets") / "stills", 16)
 
 
-def test_a_foreign_checkpoint_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "checkpoint.safetensors").write_bytes(b"no tensors here")
-    with pytest.raises(DataError, match="not a checkpoint of this student"):
-        steps(Student(), tmp_path, 0.01, resume=True)
+@pytest.fixture(scope="module")
+def teacher(stills: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("teacher")
+    run(recipe(stills, schedule=Schedule(steps=60, every=20, patience=9, warmup=5, batch=8)), out)
+    return out
 
 
-def test_the_loss_prefers_the_truth_and_sees_a_shift() -> None:
-    mask = torch.zeros(1, 64, 64, dtype=torch.int64)
-    mask[:, 16:48, 16:48] = 1
-    right = torch.nn.functional.one_hot(mask[:, 2::4, 2::4], 6).permute(0, 3, 1, 2).float() * 12
-    shifted = torch.roll(right, 2, dims=3)
-    assert segmentation_loss(right, mask) < segmentation_loss(shifted, mask) / 2
+def test_it_learns_and_leaves_weights_record_log_and_curves(teacher: Path) -> None:
+    record = json.loads((teacher / RECORD).read_text())
+    assert record["validation"]["mean"] > 0.6
+    assert record["steps"] == 84
+    assert record["cooled_from"] == 60
+    assert record["pictures"] == {"labelled": 12, "validation": 4, "all": 12}
+    assert load_weights(teacher / WEIGHTS).spec.classes == ("background", "large", "small")
+    assert not load_weights(teacher / WEIGHTS).spec.has_view, "no picture says what is not the view"
+    assert (teacher / CURVES).read_bytes()[:4] == b"\x89PNG"
+    lines = [json.loads(line) for line in (teacher / LOG).read_text().splitlines()]
+    assert [line["step"] for line in lines if "validation" in line] == [20, 40, 60, 80]
 
 
-def test_negatives_come_with_empty_masks() -> None:
-    negatives = np.full((3, 64, 64), 90, np.uint8)
-    pixels, masks, views = batch(squares(), negatives, np.random.default_rng(0), 8, 64, 1.0, Augmentation())
-    assert pixels.shape == (8, 1, 64, 64)
-    assert not masks.any()
-    assert not views.any()
+def test_the_same_seed_gives_the_same_weights_and_another_does_not(stills: Path, tmp_path: Path) -> None:
+    first, again, other = (tmp_path / name for name in ("first", "again", "other"))
+    for out, seed in ((first, 1), (again, 1), (other, 2)):
+        run(recipe(stills, seed=seed), out)
+    assert (first / WEIGHTS).read_bytes() == (again / WEIGHTS).read_bytes()
+    assert (first / WEIGHTS).read_bytes() != (other / WEIGHTS).read_bytes()
+
+
+def test_resumed_after_a_kill_it_ends_the_same(stills: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = recipe(stills)
+    run(asked, tmp_path / "whole")
+    monkeypatch.setattr(loop, "CHECKPOINT_S", 0.0)
+    real, count = loop.losses, 0
+
+    def killed(*arguments: Any) -> Any:
+        nonlocal count
+        count += 1
+        if count == 8:
+            raise KeyboardInterrupt
+        return real(*arguments)
+
+    monkeypatch.setattr(loop, "losses", killed)
+    with pytest.raises(KeyboardInterrupt):
+        run(asked, tmp_path / "killed")
+    monkeypatch.setattr(loop, "losses", real)
+    run(asked, tmp_path / "killed", resume=True)
+    assert (tmp_path / "whole" / WEIGHTS).read_bytes() == (tmp_path / "killed" / WEIGHTS).read_bytes()
+    steps = [json.loads(line)["step"] for line in (tmp_path / "killed" / LOG).read_text().splitlines()]
+    assert steps == sorted(set(steps)), "no step is logged twice"
+
+
+def test_a_plateau_ends_it_and_a_budget_of_minutes_too(stills: Path, tmp_path: Path) -> None:
+    still = Schedule(steps=500, every=4, patience=2, gain=1.0, warmup=2, batch=2, cooldown=0.5)
+    assert run(recipe(stills, schedule=still), tmp_path / "plateau")["steps"] == 12
+    long = Schedule(steps=100_000, every=100_000, batch=2, cooldown=0.5)
+    record = run(recipe(stills, schedule=long), tmp_path / "budget", minutes=0.05)
+    assert 2 <= record["seconds"] <= 6
+    assert 1.2 < record["steps"] / record["cooled_from"] < 2
+
+
+def test_a_student_learns_from_soft_labels_and_unlabelled_cines(stills: Path, teacher: Path, tmp_path: Path) -> None:
+    cines = make_squares(tmp_path / "cines", cines=3)
+    everything = Distillation(kl=1.0, cwd=1.0, dist=1.0, temporal=1.0, boundary=1.0, small=0.5)
+    asked = recipe(
+        stills,
+        unlabelled=(str(cines),),
+        teacher=Teacher(full=str(teacher), crop=str(teacher), looks=2, side=64),
+        distillation=everything,
+    )
+    record = run(asked, tmp_path / "student")
+    assert record["pictures"]["all"] == 12 + 9
+    made = sorted(path.name for path in (tmp_path / "student" / "soft").iterdir())
+    assert made == ["cines", "stills"]
+    (line,) = [json.loads(text) for text in (tmp_path / "student" / LOG).read_text().splitlines()][-1:]
+    assert line["validation"] > 0.1
+    again = replace(asked, teacher=Teacher(soft=str(tmp_path / "student" / "soft"), side=64))
+    assert run(again, tmp_path / "again")["files"] == record["files"], "soft labels on disk are the teacher"
+
+
+def test_a_loss_that_is_not_finite_leaves_the_last_good_state(
+    stills: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "CHECKPOINT_S", 0.0)
+    real = loop.segmentation_loss
+    monkeypatch.setattr(
+        loop, "segmentation_loss", lambda *a: real(*a) * (float("nan") if torch.initial_seed() & 0xFF == 5 else 1.0)
+    )
+    with pytest.raises(DataError, match=r"step 5: the loss is nan; lower the learning rate; .*checkpoint"):
+        run(recipe(stills), tmp_path)
+    monkeypatch.setattr(loop, "segmentation_loss", real)
+    assert run(recipe(stills), tmp_path, resume=True)["steps"] == 18
+
+
+def test_a_full_disk_leaves_the_last_good_state(stills: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "CHECKPOINT_S", 0.0)
+    real, count = checkpoint.save_file, 0
+
+    def full(tensors: Any, path: Path, metadata: Any) -> None:
+        nonlocal count
+        count += 1
+        if count == 4:
+            path.write_bytes(b"half")
+            raise OSError(28, "No space left on device")
+        real(tensors, path, metadata)
+
+    monkeypatch.setattr(checkpoint, "save_file", full)
+    with pytest.raises(DataError, match="cannot be written"):
+        run(recipe(stills), tmp_path)
+    monkeypatch.setattr(checkpoint, "save_file", real)
+    assert run(recipe(stills), tmp_path, resume=True)["steps"] == 18
+
+
+def test_a_missing_or_foreign_checkpoint_is_refused(stills: Path, tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match="no checkpoint to resume"):
+        run(recipe(stills), tmp_path / "nothing", resume=True)
+    run(recipe(stills), tmp_path)
+    with pytest.raises(ArtifactError, match="a checkpoint of another recipe"):
+        run(recipe(stills, seed=2), tmp_path, resume=True)
+    (tmp_path / checkpoint.NAME).write_bytes(b"no tensors here")
+    with pytest.raises(ArtifactError, match="not weights in safetensors"):
+        run(recipe(stills), tmp_path, resume=True)
+
+
+def test_classes_that_do_not_fit_are_refused(stills: Path, tmp_path: Path) -> None:
+    wrong = recipe(stills, teacher=Teacher(full="student-s384", side=64), distillation=Distillation(kl=1.0))
+    with pytest.raises(ArtifactError, match="teaches background, pulmonary_artery"):
+        run(wrong, tmp_path)
+
+
+def test_frozen_statistics_stay_those_of_the_weights_it_began_with(stills: Path, teacher: Path, tmp_path: Path) -> None:
+    run(recipe(stills, init=str(teacher), frozen_statistics=True), tmp_path / "frozen")
+    run(recipe(stills, init=str(teacher)), tmp_path / "free")
+    began, frozen, free = (
+        load_weights(p / WEIGHTS).model.state_dict() for p in (teacher, tmp_path / "frozen", tmp_path / "free")
+    )
+    names = [name for name in began if name.endswith("running_mean")]
+    assert all(torch.equal(began[name], frozen[name]) for name in names)
+    assert not any(torch.equal(began[name], free[name]) for name in names)
+    assert not torch.equal(began["head.weight"], frozen["head.weight"])

@@ -1,0 +1,69 @@
+"""A training's state on disk: weights, optimiser and progress in one safetensors file, whole or not at all."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from edge3vt.core.documents import parse_json, to_json, whole_file
+from edge3vt.core.errors import ArtifactError
+from edge3vt.learn.weights import read_tensors
+
+NAME = "checkpoint.safetensors"
+PROGRESS_KEY, RECIPE_KEY = "edge3vt.progress", "edge3vt.recipe"
+
+
+@dataclass(slots=True)
+class Progress:
+    """Where a training is. cool_from, cool_s: step and second at which the learning rate began to fall.
+
+    waited: validations in a row without a gain on ``best``, the highest mean Dice.
+    """
+
+    step: int = 0
+    spent_s: float = 0.0
+    best: float = 0.0
+    waited: int = 0
+    cool_from: int | None = None
+    cool_s: float = 0.0
+
+
+def save(folder: Path, model: nn.Module, optimiser: torch.optim.Optimizer, progress: Progress, recipe: str) -> None:
+    """Write the state; the earlier one stays until the new one is whole. Raises DataError."""
+    tensors = {f"model.{name}": tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    for index, state in optimiser.state_dict()["state"].items():
+        tensors |= {f"optimiser.{index}.{name}": torch.as_tensor(v).cpu().contiguous() for name, v in state.items()}
+    with whole_file(folder / NAME) as partial:
+        save_file(tensors, partial, {PROGRESS_KEY: to_json(asdict(progress), indent=None), RECIPE_KEY: recipe})
+
+
+def restore(folder: Path, model: nn.Module, optimiser: torch.optim.Optimizer, recipe: str) -> Progress:
+    """Load the state into model and optimiser. Raises ArtifactError for a missing or foreign one."""
+    path = folder / NAME
+    if not path.exists():
+        raise ArtifactError(f"{path}: no checkpoint to resume; check --out, or train without --resume")
+    tensors, metadata = read_tensors(path)
+    if metadata.get(RECIPE_KEY) != recipe:
+        raise ArtifactError(
+            f"{path}: a checkpoint of another recipe; repeat the command as it was, or use another --out"
+        )
+    try:
+        model.load_state_dict({n.removeprefix("model."): t for n, t in tensors.items() if n.startswith("model.")})
+    except RuntimeError as error:
+        raise ArtifactError(f"{path}: a checkpoint of another network; use another --out") from error
+    state: dict[int, dict[str, torch.Tensor]] = {}
+    parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
+    for name, tensor in tensors.items():
+        if name.startswith("optimiser."):
+            _, index, key = name.split(".", 2)
+            if tensor.dim():  # in the parameter's memory format: the fused step pairs the two by their place in memory
+                tensor = torch.empty_like(parameters[int(index)]).copy_(tensor)
+            state.setdefault(int(index), {})[key] = tensor
+    whole = optimiser.state_dict()
+    whole["state"] = state
+    optimiser.load_state_dict(whole)
+    return parse_json(Progress, metadata[PROGRESS_KEY], where=f"{path}: {PROGRESS_KEY}")
