@@ -25,7 +25,10 @@ Data = Annotated[list[str] | None, typer.Option("--data", help="A data set inste
 Init = Annotated[str | None, typer.Option("--init", help="Weights to start from: a file, or a shipped student's name.")]
 Seed = Annotated[int | None, typer.Option("--seed", help="Instead of the recipe's.", min=0)]
 Minutes = Annotated[float | None, typer.Option("--minutes", help="At most so long, the learning rate's fall included.")]
-Patients = Annotated[int | None, typer.Option("--patients", help="Only so many labelled patients of each set.", min=1)]
+Changes = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Any key of the recipe, as in schedule.steps=500."),
+]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in the output folder.")]
 
 
@@ -36,7 +39,7 @@ def train(
     init: Init = None,
     seed: Seed = None,
     minutes: Minutes = None,
-    patients: Patients = None,
+    changes: Changes = None,
     resume: Resume = False,
     overwrite: Overwrite = False,
     json: Json = False,
@@ -45,7 +48,7 @@ def train(
 
     Example: edge3vt train student --data sets/mine --minutes 15 --init student-s384
     """
-    asked = _recipe(recipe, data, init, seed, patients)
+    asked = _recipe(recipe, data, init, seed, changes)
     if asked.teacher is not None:
         raise ConfigError(f"{recipe}: has a [teacher]; use edge3vt distill")
     return _run("train", asked, out, minutes, resume=resume, overwrite=overwrite, json=json)
@@ -58,7 +61,7 @@ def distill(
     init: Init = None,
     seed: Seed = None,
     minutes: Minutes = None,
-    patients: Patients = None,
+    changes: Changes = None,
     resume: Resume = False,
     overwrite: Overwrite = False,
     json: Json = False,
@@ -67,7 +70,7 @@ def distill(
 
     Example: edge3vt distill student-distilled --data sets/stills
     """
-    asked = _recipe(recipe, data, init, seed, patients)
+    asked = _recipe(recipe, data, init, seed, changes)
     if asked.teacher is None:
         raise ConfigError(f"{recipe}: has no [teacher]; add one, or use edge3vt train")
     return _run("distill", asked, out, minutes, resume=resume, overwrite=overwrite, json=json)
@@ -100,17 +103,16 @@ def export(
     return finish("export", True, {"model": str(out), "spec": spec}, [text], json=json)
 
 
-def _recipe(name: str, data: list[str] | None, init: str | None, seed: int | None, patients: int | None) -> Recipe:
+def _recipe(name: str, data: list[str] | None, init: str | None, seed: int | None, changes: list[str] | None) -> Recipe:
     _needs_torch()
     from edge3vt.learn.recipe import Recipe
 
-    asked = read_toml(Recipe, find("training", name))
+    asked = read_toml(Recipe, find("training", name), changes or ())
     return replace(
         asked,
         data=tuple(data) if data else asked.data,
         init=asked.init if init is None else init,
         seed=asked.seed if seed is None else seed,
-        patients=asked.patients if patients is None else patients,
     )
 
 

@@ -13,7 +13,7 @@ import os
 import sys
 import types
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -29,13 +29,34 @@ MAX_DOCUMENT_BYTES = 64 << 20
 T = TypeVar("T")
 
 
-def read_toml(cls: type[T], path: Path) -> T:
-    """The TOML document at ``path`` as ``cls``. Raises ConfigError naming file, key, expectation and remedy."""
+def read_toml(cls: type[T], path: Path, changes: Iterable[str] = ()) -> T:
+    """The TOML document at ``path`` as ``cls``. Raises ConfigError naming file, key, expectation and remedy.
+
+    changes: "table.key=value" each, the value as TOML writes it, or a bare word for a string; they win over the file.
+    """
     try:
         raw = tomllib.loads(_read_text(path))
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"{path}: not TOML ({error}); correct the file") from error
+    for change in changes:
+        _change(raw, change)
     return from_mapping(cls, raw, where=str(path))
+
+
+def _change(raw: dict[str, Any], change: str) -> None:
+    name, equals, text = change.partition("=")
+    *tables, key = name.strip().split(".")
+    if not equals or not all((*tables, key)):
+        raise ConfigError(f"'{change}': expected KEY=VALUE or TABLE.KEY=VALUE")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except ValueError:
+        value = text.strip()
+    for table in tables:
+        raw = raw.setdefault(table, {})
+        if not isinstance(raw, dict):
+            raise ConfigError(f"'{change}': {table} is no table")
+    raw[key] = value
 
 
 def read_json(cls: type[T], path: Path) -> T:

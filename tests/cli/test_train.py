@@ -44,7 +44,7 @@ def test_a_teacher_a_student_and_its_onnx(capsys: pytest.CaptureFixture[str], wo
     record = json.loads((workplace / "teacher" / "record.json").read_text())
     assert record["recipe"]["seed"] == 5
     assert json.loads(text)["validation"]["mean"] == record["validation"]["mean"]
-    code, _ = called(capsys, "distill", "taught.toml", "-o", "student", "--patients", 6, "--init", "teacher", "--json")
+    code, _ = called(capsys, "distill", "taught.toml", "-o", "student", "--set", "patients=6", "--init", "teacher", "--json")
     assert code == 0
     record = json.loads((workplace / "student" / "record.json").read_text())
     assert record["pictures"]["labelled"] == 6
@@ -64,6 +64,7 @@ def test_what_is_refused(capsys: pytest.CaptureFixture[str], workplace: Path) ->
     assert "no checkpoint to resume" in refused(capsys, "train", "plain.toml", "-o", "empty", "--resume")
     assert "no such weights" in refused(capsys, "train", "plain.toml", "-o", "empty", "--init", "nowhere")
     assert "no data set" in refused(capsys, "train", "plain.toml", "-o", "empty", "--data", "nowhere")
+    assert "unknown key 'patient'; did you mean" in refused(capsys, "train", "plain.toml", "--set", "patient=6")
     assert "no such weights" in refused(capsys, "export", "nowhere", "x.onnx")
     (workplace / "odd.toml").write_text(HEAD.replace("64", "60") + SCHEDULE)
     assert "size 60: expected a multiple of 32" in refused(capsys, "train", "odd.toml")

@@ -66,6 +66,16 @@ def test_toml_becomes_nested_dataclasses(tmp_path: Path) -> None:
     )
 
 
+def test_single_keys_are_changed_as_toml_writes_them(tmp_path: Path) -> None:
+    path = tmp_path / "a.toml"
+    path.write_text('name = "a"\ncount = 2\n[inner]\nweight = 3\n')
+    changed = read_toml(Outer, path, ["count=5", "inner.tags=['x']", "note=a bare word", "table.b.weight = 1.5"])
+    assert changed == Outer("a", 5, note="a bare word", inner=Inner(3.0, ("x",)), table={"b": Inner(1.5)})
+    for wrong, message in (("count", "expected KEY=VALUE"), ("name.x=1", "name is no table"), ("cuont=1", "'count'")):
+        with pytest.raises(ConfigError, match=message):
+            read_toml(Outer, path, [wrong])
+
+
 @pytest.mark.parametrize("value", [3.5, "3.5", "", None])
 def test_a_number_or_a_text_comes_back_as_what_it_was(value: float | str | None) -> None:
     assert from_mapping(Outer, {"name": "a", "either": value}, where="doc").either == value

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -26,18 +28,21 @@ run(pickle.loads(Path(sys.argv[1]).read_bytes()), Path(sys.argv[2]))
 
 
 def run_by_torchrun(asked: Recipe, out: Path, folder: Path) -> None:
-    import pickle
-
     (folder / "recipe.pickle").write_bytes(pickle.dumps(asked))
     (folder / "script.py").write_text(SCRIPT)
     root = Path(__file__).parents[2]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(root)}
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    done = subprocess.run(
+    with subprocess.Popen(
         [*command, str(folder / "script.py"), str(folder / "recipe.pickle"), str(out)],
-        env=environment, capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-3000:]
+        env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    ) as torchrun:  # fmt: skip
+        try:
+            said = torchrun.communicate(timeout=180)[1]
+        except BaseException:
+            os.killpg(torchrun.pid, signal.SIGKILL)  # its workers too
+            raise
+    assert torchrun.returncode == 0, said[-3000:]
 
 
 def curves(out: Path) -> list[list[float]]:
