@@ -112,12 +112,11 @@ class Depthwise(nn.Conv2d):
         with torch.autocast(x.device.type, enabled=False):
             if self.rate == 1:
                 return super().forward(x.float())
-            lattices = x.float().unflatten(3, (-1, self.rate)).unflatten(2, (-1, self.rate))  # N, C, H/r, r, W/r, r
-            count, _, height, _, width, _ = lattices.shape
-            lattices = lattices.permute(0, 3, 5, 2, 4, 1).reshape(-1, height, width, self.in_channels)
-            y = super().forward(lattices.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
-            y = y.reshape(count, self.rate, self.rate, height, width, -1).permute(0, 5, 3, 1, 4, 2)
-            return y.flatten(4).flatten(2, 3).contiguous(memory_format=torch.channels_last)
+            (n, c, h, w), r = x.shape, self.rate
+            lattices = x.float().permute(0, 2, 3, 1).reshape(n, h // r, r, w // r, r, c).permute(0, 2, 4, 1, 3, 5)
+            y = super().forward(lattices.reshape(n * r * r, h // r, w // r, c).permute(0, 3, 1, 2))
+            y = y.permute(0, 2, 3, 1).reshape(n, r, r, h // r, w // r, c).permute(0, 3, 1, 4, 2, 5)
+            return y.reshape(n, h, w, c).permute(0, 3, 1, 2)
 
 
 def _padded(convolution: nn.Conv2d, stride: int | None = None, rate: int = 1) -> nn.Module:

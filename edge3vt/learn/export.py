@@ -1,7 +1,8 @@
 """The student as ONNX in the engine contract: batch normalisation folded, uint8 in, ModelSpec inside.
 
-The graph is written operator by operator, so that it holds nothing but SpaceToDepth, Conv, Relu, Resize, Add and
-the view's pooling, under stable names that calibration tables refer to.
+The graph is written operator by operator, so that it holds nothing but SpaceToDepth, Conv, Relu, Resize, Add, the
+view's pooling and, in the half-resolution form, DepthToSpace, under stable names that calibration tables refer to.
+Branches fold away too: a network trained with them has the graph of one that was not.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 from edge3vt.core.documents import to_json
+from edge3vt.core.errors import ArtifactError
 from edge3vt.core.spec import INPUT, LOGITS, METADATA_KEY, VIEW, ModelSpec
-from edge3vt.learn.student import PIXEL_MEAN, PIXEL_SCALE, STRIDE, ConvBlock, Student
+from edge3vt.learn.student import PIXEL_MEAN, PIXEL_SCALE, STRIDE, BranchedBlock, ConvBlock, Student
 
 OPSET = 17
 IR_VERSION = 8
@@ -45,28 +47,22 @@ class _Graph:
         pad = kernel // 2
         return self.add("Conv", inputs, name, kernel_shape=[kernel] * 2, strides=[stride] * 2, pads=[pad] * 4)
 
-    def block(self, name: str, x: str, block: ConvBlock) -> str:
-        convolution = block[0]
-        assert isinstance(convolution, nn.Conv2d)
-        weight, bias = folded(block)
-        return self.add("Relu", [self.convolution(name, x, weight, bias, convolution.stride[0])], f"{name}.relu")
-
-
-def folded(block: ConvBlock) -> tuple[Weights, Weights]:
-    """The block's convolution with its batch normalisation multiplied in: weight and bias."""
-    convolution, norm = block[0], block[1]
-    assert isinstance(convolution, nn.Conv2d)
-    assert isinstance(norm, nn.BatchNorm2d)
-    assert norm.running_mean is not None
-    assert norm.running_var is not None
-    scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
-    weight = convolution.weight * scale[:, None, None, None]
-    bias = norm.bias - norm.running_mean * scale
-    return weight.detach().float().numpy(), bias.detach().float().numpy()
+    def block(self, name: str, x: str, block: nn.Module) -> str:
+        assert isinstance(block, ConvBlock | BranchedBlock)
+        weight, bias = (_numpy(folded) for folded in block.folded())
+        return self.add("Relu", [self.convolution(name, x, weight, bias, block.stride)], f"{name}.relu")
 
 
 def to_onnx(model: Student, spec: ModelSpec) -> bytes:
-    """The model in evaluation mode as ONNX bytes: the same bytes for the same weights and spec."""
+    """The model in evaluation mode as ONNX bytes: the same bytes for the same weights and spec.
+
+    Without the view's logit where the spec has none. Raises ArtifactError for a spec of another model.
+    """
+    if (len(spec.classes), spec.stride) != (model.classes, model.stride):
+        raise ArtifactError(
+            f"{spec.model_id}: {len(spec.classes)} classes at stride {spec.stride}, its network has {model.classes} "
+            f"at {model.stride}; export the weights with their own spec"
+        )
     graph = _Graph()
     x = graph.add("Cast", [INPUT], "pixels.float", to=TensorProto.FLOAT)
     x = graph.add("Sub", [x, graph.constant("pixel.mean", np.array([PIXEL_MEAN], np.float32))], "pixels.centred")
@@ -76,19 +72,16 @@ def to_onnx(model: Student, spec: ModelSpec) -> bytes:
     for i, stage in enumerate(model.stages):
         assert isinstance(stage, nn.Sequential)
         for j, block in enumerate(stage):
-            assert isinstance(block, ConvBlock)
             x = graph.block(f"stage{i}.{j}", x, block)
         skips.append(x)
-    pooled = graph.add("GlobalAveragePool", [x], "view.pool")
-    pooled = graph.add("Flatten", [pooled], "view.flat")
-    weight, bias = (_numpy(p) for p in (model.view.weight, model.view.bias))
-    graph.add(
-        "Gemm", [pooled, graph.constant("view.weight", weight), graph.constant("view.bias", bias)], VIEW, transB=1
-    )
+    if spec.has_view:
+        pooled = graph.add("Flatten", [graph.add("GlobalAveragePool", [x], "view.pool")], "view.flat")
+        weight, bias = (_numpy(p) for p in (model.view.weight, model.view.bias))
+        inputs = [pooled, graph.constant("view.weight", weight), graph.constant("view.bias", bias)]
+        graph.add("Gemm", inputs, VIEW, transB=1)
     scales = graph.constant("double", np.array([1, 1, 2, 2], np.float32))
     for i, (narrow, smooth, skip) in enumerate(zip(model.narrow, model.smooth, skips[-2::-1], strict=True)):
         assert isinstance(narrow, nn.Conv2d)
-        assert isinstance(smooth, ConvBlock)
         assert narrow.bias is not None
         x = graph.convolution(f"narrow{i}", x, _numpy(narrow.weight), _numpy(narrow.bias), 1)
         x = graph.add(
@@ -102,16 +95,17 @@ def to_onnx(model: Student, spec: ModelSpec) -> bytes:
         x = graph.add("Add", [x, skip], f"skip{i}")
         x = graph.block(f"smooth{i}", x, smooth)
     assert model.head.bias is not None
-    graph.convolution(LOGITS, x, _numpy(model.head.weight), _numpy(model.head.bias), 1)
+    half = model.stride < STRIDE
+    head = graph.convolution("head" if half else LOGITS, x, _numpy(model.head.weight), _numpy(model.head.bias), 1)
+    if half:
+        graph.add("DepthToSpace", [head], LOGITS, blocksize=2, mode="CRD")
+    outputs = {LOGITS: spec.logits_shape} | ({VIEW: (1, 1)} if spec.has_view else {})
     proto = helper.make_model(
         helper.make_graph(
             graph.nodes,
             spec.name,
             [helper.make_tensor_value_info(INPUT, TensorProto.UINT8, spec.input_shape)],
-            [
-                helper.make_tensor_value_info(LOGITS, TensorProto.FLOAT, spec.logits_shape),
-                helper.make_tensor_value_info(VIEW, TensorProto.FLOAT, (1, 1)),
-            ],
+            [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in outputs.items()],
             graph.initialisers,
         ),
         opset_imports=[helper.make_opsetid("", OPSET)],

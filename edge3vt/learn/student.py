@@ -112,6 +112,7 @@ class Student(nn.Module):
         self.smooth = nn.ModuleList(block(slim, slim) for slim, _ in pairs)
         self.head = nn.Conv2d(widths[0], 4 * classes, 3, padding=1) if half else nn.Conv2d(widths[0], classes, 1)
         self.spread = nn.PixelShuffle(2) if half else nn.Identity()
+        self.classes, self.stride = classes, STRIDE // 2 if half else STRIDE
         self.view = nn.Linear(widths[-1], 1)
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
