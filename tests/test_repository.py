@@ -30,6 +30,7 @@ DOCUMENTS = {
     "engines/recipes": ("edge3vt.engine.recipe", "EngineRecipe"),
     "calibration/sets": ("edge3vt.calibrate.set", "CalibrationSet"),
     "calibration/tables": ("edge3vt.calibrate.table", "CalibrationTable"),
+    "benchmarks/training": ("edge3vt.learn.recipe", "Recipe"),
 }
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 MODULES = sorted((ROOT / "edge3vt").rglob("*.py"))

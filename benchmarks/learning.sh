@@ -1,0 +1,153 @@
+#!/usr/bin/env bash
+# What the learning room was measured by: sets, trainings, evaluations, tables.
+#
+#   benchmarks/learning.sh phantom     the comparison on phantoms: every row, then the table
+#   benchmarks/learning.sh usgra       the same on real ultrasound, three folds
+#   benchmarks/learning.sh ablation    which term of the distillation gives what
+#   benchmarks/learning.sh labels      its gain against the number of labelled stills
+#   benchmarks/learning.sh row phantom deeplab 1     one training and its evaluations
+#
+# Run it from the repository's root with edge3vt on the PATH. What is finished is kept, and a training that was stopped
+# goes on from its checkpoint. Records, each with every case's own numbers, land in benchmarks/results/learning; sets
+# and weights in $OUT, which is not committed. On two CPU cores the whole takes about 16 hours: see README.md here.
+set -euo pipefail
+
+OUT=${OUT:-out/learning}
+USGRA=${USGRA:-../shared/data/usgra-seg}
+RESULTS=benchmarks/results/learning
+SETS=$OUT/sets
+
+there() { [ -e "$1/dataset.json" ]; }
+
+sets_phantom() {
+  there "$SETS/stills" || { edge3vt phantom "$SETS/stills" --cases 1300 --seed 10000000 --views 1 --annotator 5 --size 800x600
+    edge3vt data split "$SETS/stills" --shares 0.85,0.15,0 --seed 1; }
+  there "$SETS/cines" || edge3vt phantom "$SETS/cines" --cases 1200 --seed 11000000 --views 1 --cines 0.5 --rate 8 --unlabelled --size 800x600
+  there "$SETS/test" || edge3vt phantom "$SETS/test" --cases 300 --seed 3000000 --views 1 --size 800x600
+}
+
+sets_usgra() {
+  local fold
+  for fold in 1 2 3; do
+    there "$SETS/usgra-$fold" && continue
+    edge3vt data import "$USGRA/train" "$SETS/usgra-$fold" --classes docs/usgra-seg.toml --patient-from file --keep-names
+    edge3vt data split "$SETS/usgra-$fold" --fold "$fold/3"
+  done
+}
+
+# weights WHERE NAME RUN VERB RECIPE [OPTION ...]: train unless it is done; goes on from a checkpoint
+weights() {
+  local out=$OUT/$1/$2-$3 verb=$4 recipe=$5
+  [ -e "$out/record.json" ] && return
+  local again=--overwrite
+  [ -e "$out/checkpoint.safetensors" ] && again=--resume
+  edge3vt "$verb" "$recipe" -o "$out" $again "${@:6}"
+  mkdir -p "$RESULTS/$1" && cp "$out/record.json" "$RESULTS/$1/$2-$3.training.json"
+}
+
+# judged WHERE ROW RUN MODEL SET [OPTION ...]: evaluate unless the record is there
+judged() {
+  local record=$RESULTS/$1/$2-$3.json judged=$OUT/judged/$1-$2-$3
+  [ -e "$record" ] && return
+  edge3vt evaluate "$4" "$5" --name "$2" --seed "$3" -o "$judged" --overwrite "${@:6}"
+  mkdir -p "$RESULTS/$1" && cp "$judged/record.json" "$record"
+}
+
+# RUN is a seed on phantoms, and a fold on real ultrasound
+data_of() { [ "$1" = usgra ] && echo "$SETS/usgra-$2" || echo "$SETS/stills"; }
+test_of() { [ "$1" = usgra ] && echo "$SETS/usgra-$2" || echo "$SETS/test"; }
+
+# row WHERE NAME RUN: WHERE is phantom, usgra, or labels-N: the phantoms with N labelled ones only
+row() {
+  local where=$1 name=$2 run=$3 w=$OUT/$1 data test seed=1
+  data=$(data_of "$where" "$run") test=$(test_of "$where" "$run")
+  [ "$where" = usgra ] || seed=$run
+  local few=()
+  [ "${where%-*}" = labels ] && few=(--set "patients=${where#labels-}")
+  case $name in
+    unet | deeplab | deeplab-imagenet)
+      weights "$where" "$name" "$run" train "$name" --data "$data" --seed "$seed" "${few[@]}"
+      judged "$where" "$name" "$run" "$w/$name-$run" "$test" ;;
+    unet-crop | deeplab-crop | deeplab-imagenet-crop)
+      row "$where" "${name%-crop}" "$run"
+      row "$where" student "$run"
+      weights "$where" "$name" "$run" train "${name%-crop}" --data "$data" --seed "$seed" "${few[@]}" --init "$w/${name%-crop}-$run" \
+        --set augmentation.close_share=1.0 --set "augmentation.closeness=[0.7, 1.0]" --set augmentation.shift=0.1 \
+        --set schedule.steps=1000 --set schedule.learning_rate=5e-4
+      judged "$where" "$name" "$run" "$w/$name-$run" "$test" --crop track --locator "$w/student-$run" ;;
+    teacher)
+      row "$where" deeplab-imagenet-crop "$run"
+      judged "$where" teacher-oracle "$run" "$w/deeplab-imagenet-crop-$run" "$test" --crop truth ;;
+    student)
+      weights "$where" student "$run" train student --data "$data" --seed "$seed" "${few[@]}"
+      judged "$where" student "$run" "$w/student-$run" "$test"
+      judged "$where" student-track "$run" "$w/student-$run" "$test" --crop track ;;
+    *) # a distilled student: student-distilled, or one of the ablation
+      local teacher=1 options=()
+      [ "$where" = usgra ] && { teacher=$run; options=(--set "unlabelled=[]"); }
+      row "$where" teacher "$teacher"
+      mapfile -t -O "${#options[@]}" options < <(terms "$name")
+      if [ "$name" = full-teacher ]; then options+=(--set "teacher.soft=$w/soft-full-$teacher")
+      else options+=(--set "teacher.crop=$w/deeplab-imagenet-crop-$teacher" --set "teacher.soft=$w/soft-$teacher"); fi
+      weights "$where" "$name" "$run" distill student-distilled --data "$data" --seed "$seed" "${few[@]}" \
+        --set "unlabelled=['$SETS/cines']" --set "teacher.full=$w/deeplab-imagenet-$teacher" "${options[@]}"
+      judged "$where" "$name" "$run" "$w/$name-$run" "$test"
+      judged "$where" "$name-track" "$run" "$w/$name-$run" "$test" --crop track ;;
+  esac
+}
+
+# terms NAME: what an ablated student is trained with, a word of options a line
+terms() {
+  local keep
+  case $1 in
+    student-distilled | full-teacher) return ;;
+    stills-only) printf '%s\n' --set "unlabelled=[]"; return ;;
+    only-kl) keep=kl=1.0 ;;
+    only-cwd) keep=cwd=1.0 ;;
+    only-dist) keep=dist=1.0 ;;
+    kl-weighted) keep="kl=1.0 boundary=1.0 small=0.5" ;;
+    kl-temporal) keep="kl=1.0 temporal=10.0" ;;
+    *) echo "learning.sh: no row is named $1" >&2; exit 2 ;;
+  esac
+  local term
+  for term in kl=0.0 cwd=0.0 dist=0.0 temporal=0.0 boundary=0.0 small=0.0 $keep; do
+    printf '%s\n' --set "distillation.$term"
+  done
+}
+
+# table NAME BASELINE RECORD ...
+table() {
+  local each options=()
+  for each in "${@:3}"; do options+=(--compare "$each"); done
+  edge3vt evaluate "${options[@]}" --baseline "$2" -o "$OUT/tables/$1" --overwrite
+  cp "$OUT/tables/$1/comparison.json" "$RESULTS/comparison-$1.json"
+  cp "$OUT/tables/$1/comparison.md" "$RESULTS/comparison-$1.md"
+}
+
+HEAVY=(unet deeplab deeplab-imagenet unet-crop deeplab-crop deeplab-imagenet-crop teacher)
+ABLATED=(only-kl only-cwd only-dist kl-weighted kl-temporal full-teacher stills-only)
+
+case ${1:-} in
+  phantom)
+    sets_phantom
+    for name in student student-distilled; do for run in 1 2 3; do row phantom $name $run; done; done
+    for name in "${HEAVY[@]}"; do row phantom "$name" 1; done
+    table phantom student "$RESULTS"/phantom/*-[0-9].json ;;
+  usgra)
+    sets_usgra
+    for run in 1 2 3; do for name in student "${HEAVY[@]}" student-distilled; do row usgra "$name" $run; done; done
+    table usgra student "$RESULTS"/usgra/*-[0-9].json ;;
+  ablation)
+    sets_phantom
+    for name in "${ABLATED[@]}"; do row phantom "$name" 1; done
+    records=("$RESULTS"/phantom/{student,student-track,student-distilled,student-distilled-track}-1.json)
+    for name in "${ABLATED[@]}"; do records+=("$RESULTS/phantom/$name"{,-track}-1.json); done
+    table ablation student "${records[@]}" ;;
+  labels)
+    sets_phantom
+    for few in 100 400; do for name in student student-distilled; do row labels-$few $name 1; done; done ;;
+  row)
+    if [ "$2" = usgra ]; then sets_usgra; else sets_phantom; fi
+    row "$2" "$3" "$4" ;;
+  *) sed -n '3,7s/^# *//p' "$0" >&2; exit 2 ;;
+esac
