@@ -186,10 +186,12 @@ def _fold(dataset: Dataset, text: str, gap: int, *, json: bool) -> int:
     part, slash, count = text.partition("/")
     if not slash or not all(number.isascii() and number.isdigit() and len(number) < 7 for number in (part, count)):
         raise ConfigError(f"--fold {text}: expected I/N with I from 1 to N, as in 1/5")
-    items = fold_items(dataset.items, int(part), int(count), gap)
+    with progress("comparing") as told:
+        alike = list(alike_patients(dataset, told))
+    items = fold_items(dataset.items, int(part), int(count), gap, alike)
     counts, lines = _placed(dataset, items)
     left_out = len(items) - sum(count["items"] for count in counts.values())
-    lines.append(f"left out where they meet: {left_out} items")
+    lines.append(f"left out where they meet, or near-duplicates: {left_out} items")
     document = {"set": str(dataset.folder), "fold": text, "gap": gap, "splits": counts, "left_out": left_out}
     return finish("data split", True, document, lines, json=json)
 

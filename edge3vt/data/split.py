@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,14 +61,17 @@ def split_items(
     return tuple(replace(item, split=split_of[leader[item.patient]]) for item in items)
 
 
-def fold_items(items: Sequence[Item], fold: int, folds: int, gap: int = GAP) -> tuple[Item, ...]:
+def fold_items(
+    items: Sequence[Item], fold: int, folds: int, gap: int = GAP, alike: Iterable[tuple[str, str]] = ()
+) -> tuple[Item, ...]:
     """The items in their order, each with its split in the ``fold``-th (from 1) of ``folds`` folds.
 
     In the order of their files' names, numbers in them by value, the items are cut into 3 x folds blocks. A fold tests
     on every folds-th block, each block once over all folds; it validates on the block after one of those, another one
-    in each fold, and trains on the others. Within ``gap`` items of another split, those of training give way (split
-    None) to those of validation, and both to those of the test. Raises ConfigError for numbers that are none,
-    DataError where files have no names, a patient would be in two splits, or a split would be empty.
+    in each fold, and trains on the others. Within ``gap`` items of another split, and where ``alike`` names two
+    patients, those of training give way (split None) to those of validation, and both to those of the test. Raises
+    ConfigError for numbers that are none, DataError where files have no names, a patient would be in two splits, or a
+    split would be empty.
     """
     if folds < 2 or not 1 <= fold <= folds or gap < 0:
         raise ConfigError(
@@ -84,6 +88,13 @@ def fold_items(items: Sequence[Item], fold: int, folds: int, gap: int = GAP) -> 
     for away in range(1, min(gap, len(items) - 1) + 1):
         kept[:-away] &= wanted[:-away] >= wanted[away:]
         kept[away:] &= wanted[away:] >= wanted[:-away]
+    places: dict[str, list[int]] = {}
+    for at, i in enumerate(order):
+        places.setdefault(items[i].patient, []).append(at)
+    for one, other in alike:
+        for a, b in product(places.get(one, []), places.get(other, [])):
+            if wanted[a] != wanted[b]:
+                kept[a if wanted[a] < wanted[b] else b] = False
     missing = [name for split, name in enumerate(SPLITS) if not (kept & (wanted == split)).any()]
     if missing:
         raise DataError(

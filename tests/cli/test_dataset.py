@@ -139,7 +139,7 @@ def test_a_fold_of_a_set_without_patients(capsys: pytest.CaptureFixture[str], tm
     assert numbers == [*range(5, 10), *range(25, 30), *range(45, 50)]
     assert "replace it with --overwrite" in refused(capsys, "data", "split", folder, "--fold", "1/4")
     assert (
-        "left out where they meet: 18 items"
+        "left out where they meet, or near-duplicates: 18 items"
         in called(capsys, "data", "split", folder, "--fold", "1/4", "--overwrite")[1]
     )
 

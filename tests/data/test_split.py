@@ -204,6 +204,17 @@ def test_a_fold_is_the_same_whatever_the_order_and_follows_numbers_by_value() ->
     assert sorted(number(it) for it in items if once[it.id] is None) == [4, 5, 8, 9, 18, 19, 24, 25, 38, 39, 44, 45]
 
 
+def test_near_duplicates_of_the_test_teach_nothing() -> None:
+    items = [replace(it, patient=f"p{number(it)}") for it in row(60)]
+    alike = [("p30", "p1"), ("p6", "p50"), ("p31", "p32"), ("p2", "p21")]
+    plain, dealt = ({it.id: it.split for it in fold_items(items, 1, 5, 2, pairs)} for pairs in ([], alike))
+    differs = {id for id in plain if plain[id] != dealt[id]}
+    assert {number(it) for it in items if it.id in differs} == {30, 50}, (
+        "the one of a pair that is not tested gives way"
+    )
+    assert all(dealt[id] is None for id in differs)
+
+
 def test_pictures_of_a_cine_follow_each_other_in_a_fold() -> None:
     items = [replace(item(f"c-{n}", "", ()), source="a.mp4", cine="c", frame=n) for n in range(60)]
     dealt = fold_items(items[::-1], 2, 5, 0)
