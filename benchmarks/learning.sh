@@ -79,7 +79,7 @@ row() {
       row "$where" deeplab-imagenet-crop "$run"
       judged "$where" teacher-oracle "$run" "$w/deeplab-imagenet-crop-$run" "$test" --crop truth ;;
     student)
-      weights "$where" student "$run" train student --data "$data" --seed "$seed" "${few[@]}"
+      weights "$where" student "$run" train student-192 --data "$data" --seed "$seed" "${few[@]}"
       judged "$where" student "$run" "$w/student-$run" "$test"
       judged "$where" student-track "$run" "$w/student-$run" "$test" --crop track ;;
     *) # a distilled student: student-distilled, or one of the ablation
@@ -89,7 +89,7 @@ row() {
       mapfile -t -O "${#options[@]}" options < <(terms "$name")
       if [ "$name" = full-teacher ]; then options+=(--set "teacher.soft=$w/soft-full-$teacher")
       else options+=(--set "teacher.crop=$w/deeplab-imagenet-crop-$teacher" --set "teacher.soft=$w/soft-$teacher"); fi
-      weights "$where" "$name" "$run" distill student-distilled --data "$data" --seed "$seed" "${few[@]}" \
+      weights "$where" "$name" "$run" distill student-192-distilled --data "$data" --seed "$seed" "${few[@]}" \
         --set "unlabelled=['$SETS/cines']" --set "teacher.full=$w/deeplab-imagenet-$teacher" "${options[@]}"
       judged "$where" "$name" "$run" "$w/$name-$run" "$test"
       judged "$where" "$name-track" "$run" "$w/$name-$run" "$test" --crop track ;;

@@ -27,7 +27,7 @@ REAL = ROOT.parent / "shared" / "data"
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMANDS = [line.split("#")[0].strip() for line in TEXT.splitlines() if line.startswith("edge3vt ")]
 (CODE,) = re.findall(r"```python\n(.*?)```", TEXT, flags=re.DOTALL)
-SHORTER = {"phantom://7?seconds=10": "phantom://7?seconds=1", "100": "8"}
+SHORTER = {"phantom://7?seconds=10": "phantom://7?seconds=1", "100": "8", "15": "0.1"}
 
 
 @pytest.fixture(scope="module")

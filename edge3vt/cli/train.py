@@ -46,7 +46,7 @@ def train(
 ) -> int:
     """Train a network on labelled pictures: a student, a teacher, a baseline.
 
-    Example: edge3vt train student --data sets/mine --minutes 15 --init student-s384
+    Example: edge3vt train finetune --data sets/mine --init student-s384 --minutes 15
     """
     asked = _recipe(recipe, data, init, seed, changes)
     if asked.teacher is not None:
@@ -68,7 +68,7 @@ def distill(
 ) -> int:
     """Train a student on labelled pictures and on what its teacher says of them, and of unlabelled ones.
 
-    Example: edge3vt distill student-distilled --data sets/stills
+    Example: edge3vt distill student-192-distilled --data sets/stills
     """
     asked = _recipe(recipe, data, init, seed, changes)
     if asked.teacher is None:
