@@ -59,7 +59,8 @@ class Judged:
 
 def evaluate(
     model: Annotated[
-        str | None, typer.Argument(help="An .onnx file, an engine folder, .safetensors weights or a shipped model.")
+        str | None,
+        typer.Argument(help="An .onnx file, an engine folder, a training's folder or weights, or a shipped model."),
     ] = None,
     folder: Annotated[Path | None, typer.Argument(metavar="SET", help="A data set folder.")] = None,
     out: Annotated[
@@ -131,6 +132,8 @@ def evaluate(
 def opened(model: str) -> Judged:
     """A model by path or by the name of a shipped one. Raises ArtifactError, BackendMissingError."""
     path = Path(model)
+    if (path / "weights.safetensors").is_file():  # a training's folder
+        path = path / "weights.safetensors"
     if path.is_dir():
         manifest, engine = open_verified(path)
         recipe = manifest.recipe
