@@ -225,6 +225,7 @@ def weight_axis(node: onnx.NodeProto) -> int:
 def _stored(largest: NDArray[np.floating], scales: ScaleType) -> Scale:
     """Scales of 127 steps to ``largest``, never 0; those in FP16 are rounded up, so that nothing is cut off."""
     scale = np.where(largest > 0, largest / 127, 1.0).astype(scales)
+    scale = np.maximum(scale, np.finfo(scales).smallest_subnormal)
     if scales is np.float16:
         short = scale.astype(np.float64) * 127 < largest
         scale = np.where(short, np.nextafter(scale, np.float16(np.inf)), scale)
