@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from edge3vt import __version__
-from edge3vt.cli import build, calibrate, data, demo, evaluate, phantom, run, train
+from edge3vt.cli import adopt, build, calibrate, data, demo, evaluate, phantom, run, train
 from edge3vt.cli.output import note
 from edge3vt.core.errors import Edge3vtError
 
@@ -31,6 +31,7 @@ app.command("phantom")(phantom.phantom)
 app.command("train")(train.train)
 app.command("distill")(train.distill)
 app.command("export")(train.export)
+app.command("adopt")(adopt.adopt)
 app.command("calibrate")(calibrate.calibrate)
 app.command("build")(build.build)
 app.command("verify")(build.verify)
