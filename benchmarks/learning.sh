@@ -5,6 +5,7 @@
 #   benchmarks/learning.sh usgra       the same on real ultrasound, three folds
 #   benchmarks/learning.sh ablation    which term of the distillation gives what
 #   benchmarks/learning.sh labels      its gain against the number of labelled stills
+#   benchmarks/learning.sh carry       do phantoms of arms teach what real nerves and vessels look like?
 #   benchmarks/learning.sh row phantom deeplab 1     one training and its evaluations
 #
 # Run it from the repository's root with edge3vt on the PATH. What is finished is kept, and a training that was stopped
@@ -146,8 +147,25 @@ case ${1:-} in
   labels)
     sets_phantom
     for few in 100 400; do for name in student student-distilled; do row labels-$few $name 1; done; done ;;
+  carry)
+    sets_usgra
+    there "$SETS/arm" || { edge3vt phantom "$SETS/arm" --arm --cases 1300 --seed 12000000 --annotator 5 --size 640x512
+      edge3vt data split "$SETS/arm" --shares 0.85,0.15,0 --seed 1; }
+    weights carry arm 1 train student-192 --data "$SETS/arm"
+    for run in 1 2 3; do
+      real=$SETS/usgra-$run
+      judged carry arm-0 $run "$OUT/carry/arm-1" "$real" --crop whole
+      for few in 10 50 all; do
+        options=()
+        [ $few = all ] || options=(--set "patients=$few")
+        weights carry scratch-$few $run train student-192 --data "$real" "${options[@]}"
+        weights carry arm-$few $run train student-192 --data "$real" --init "$OUT/carry/arm-1" "${options[@]}"
+        for name in scratch arm; do judged carry $name-$few $run "$OUT/carry/$name-$few-$run" "$real"; done
+      done
+    done
+    table carry scratch-all "$RESULTS"/carry/*-[0-9].json ;;
   row)
     if [ "$2" = usgra ]; then sets_usgra; else sets_phantom; fi
     row "$2" "$3" "$4" ;;
-  *) sed -n '3,7s/^# *//p' "$0" >&2; exit 2 ;;
+  *) sed -n '3,8s/^# *//p' "$0" >&2; exit 2 ;;
 esac
