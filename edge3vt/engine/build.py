@@ -5,17 +5,31 @@ from __future__ import annotations
 import dataclasses
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from edge3vt.core.clock import wall_label
+from edge3vt.core.digest import sha256_bytes
 from edge3vt.core.documents import write_bytes
 from edge3vt.core.errors import ArtifactError, DataError
 from edge3vt.core.frame import Pixels
 from edge3vt.core.machine import this_machine
-from edge3vt.engine.manifest import ENGINE, MANIFEST, EngineFile, EngineManifest, write
+from edge3vt.engine.golden import choose, to_bytes
+from edge3vt.engine.keyring import floor, own_key
+from edge3vt.engine.manifest import (
+    ENGINE,
+    GOLDEN,
+    MANIFEST,
+    Chain,
+    EngineFile,
+    EngineManifest,
+    Tolerance,
+    read,
+    write,
+)
 from edge3vt.engine.model import Model, read_model
-from edge3vt.engine.open import runtime_version
+from edge3vt.engine.open import open_model, target
+from edge3vt.engine.place import clear, locked, parts, put
 from edge3vt.engine.probe import probe
 from edge3vt.engine.recipe import EngineRecipe
 from edge3vt.engine.verify import verify
@@ -29,47 +43,87 @@ def build(
     out_dir: Path,
     *,
     overwrite: bool = False,
+    weights_sha256: str | None = None,
+    release: int | None = None,
+    keep: Callable[[EngineManifest], bool] | None = None,
 ) -> EngineManifest:
-    """Build the engine that ``recipe`` asks for into ``out_dir``.
+    """Build the engine that ``recipe`` asks for into ``out_dir``, signed by this machine's own key.
 
     prepared_bytes: what the runtime gets: ``model_bytes`` with Q/DQ for int8, ``model_bytes`` itself for fp32.
+    release: by default one more than that of the engine it replaces. keep: asked, once this process alone may write,
+    about a sound engine that is there; True returns that one. One process builds in a place at a time.
     Raises ArtifactError for models that do not belong together or an engine that fails verification, DataError
     for an output that exists or cannot be written, BackendMissingError without the runtime.
     """
     _check_output(out_dir, overwrite)
-    version = runtime_version(recipe.runtime)
+    here = target(recipe.runtime)
     source, prepared = read_model(model_bytes), read_model(prepared_bytes)
     _check_pair(recipe, source, prepared)
-    part = out_dir.with_name(f".{out_dir.name}.{os.getpid()}.part")
-    try:
-        _make_folder(part)
-        write_bytes(part / ENGINE, prepared.data)
-        manifest = EngineManifest(
-            schema=1,
-            name=recipe.name,
-            files={ENGINE: EngineFile(prepared.sha256, len(prepared.data), "engine")},
-            spec=prepared.spec,
-            source_sha256=source.sha256,
-            table_sha256=prepared.table_sha256,
-            recipe=recipe,
-            runtime_version=version,
-            machine=this_machine(),
-            verify=None,
-            created=wall_label(),
-        )
-        write(manifest, part)
-        probe(part)
-        report = verify(part, model_bytes, golden)
-        if not report.passed:
-            raise ArtifactError(
-                f"engine {recipe.name} failed its verification and was not kept: {'; '.join(report.reasons)}"
+    _make_folder(out_dir.parent)
+    with locked(out_dir):
+        clear(out_dir)
+        before = _sound(out_dir)
+        if before is not None and keep is not None and keep(before):
+            return before
+        _check_output(out_dir, overwrite)  # another process may have built it while we waited
+        key, _ = own_key()
+        part, _ = parts(out_dir)
+        try:
+            _make_folder(part)
+            write_bytes(part / ENGINE, prepared.data)
+            manifest = EngineManifest(
+                schema=2,
+                name=recipe.name,
+                release=release or _next(key, recipe.name, before),
+                key=key,
+                files={ENGINE: EngineFile(prepared.sha256, len(prepared.data), "engine")},
+                chain=Chain(weights_sha256, source.sha256, prepared.table_sha256, prepared.sha256),
+                spec=prepared.spec,
+                recipe=recipe,
+                target=here,
+                tolerance=Tolerance(),
+                machine=this_machine(),
+                verify=None,
+                created=wall_label(),
             )
-        manifest = dataclasses.replace(manifest, verify=report)
-        write(manifest, part)
-        _put(part, out_dir)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+            write(manifest, part)
+            probe(part)
+            pictures = list(golden)
+            report = verify(part, model_bytes, pictures)
+            if not report.passed:
+                raise ArtifactError(
+                    f"engine {recipe.name} failed its verification and was not kept: {'; '.join(report.reasons)}"
+                )
+            answers = _golden(prepared, recipe, pictures)
+            write_bytes(part / GOLDEN, answers)
+            files = manifest.files | {GOLDEN: EngineFile(sha256_bytes(answers), len(answers), "golden")}
+            manifest = dataclasses.replace(manifest, files=files, verify=report)
+            write(manifest, part)
+            put(out_dir)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
     return manifest
+
+
+def _sound(folder: Path) -> EngineManifest | None:
+    try:
+        return read(folder)
+    except ArtifactError:
+        return None
+
+
+def _next(key: str, name: str, before: EngineManifest | None) -> int:
+    """A release that no floor forbids, after the one that is there."""
+    there = before.release if before is not None and (before.key, before.name) == (key, name) else 0
+    return max(there + 1, floor(key, name), 1)
+
+
+def _golden(model: Model, recipe: EngineRecipe, pictures: list[Pixels]) -> bytes:
+    session = open_model(model.data, model.spec, recipe.runtime, recipe.threads)
+    try:
+        return to_bytes(choose(session, pictures))
+    finally:
+        session.close()
 
 
 def _check_output(out_dir: Path, overwrite: bool) -> None:
@@ -98,20 +152,6 @@ def _check_pair(recipe: EngineRecipe, source: Model, prepared: Model) -> None:
 
 def _make_folder(folder: Path) -> None:
     try:
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DataError(f"{folder}: cannot be written ({error.strerror or error}); choose another output") from error
-
-
-def _put(part: Path, out_dir: Path) -> None:
-    """Give ``part`` the name ``out_dir``; an older engine there goes only once the new one can take its place."""
-    old = out_dir.with_name(f".{out_dir.name}.{os.getpid()}.old")
-    try:
-        if out_dir.exists():
-            out_dir.rename(old)
-        part.rename(out_dir)
-    except OSError as error:
-        if old.exists() and not out_dir.exists():
-            old.rename(out_dir)
-        raise DataError(f"{out_dir}: cannot be written ({error.strerror or error}); choose another output") from error
-    shutil.rmtree(old, ignore_errors=True)

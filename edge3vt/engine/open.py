@@ -2,24 +2,74 @@
 
 from __future__ import annotations
 
+import platform
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
-from edge3vt.core.errors import BackendMissingError
+from edge3vt.core.errors import ArtifactError, BackendMissingError
+from edge3vt.core.machine import cpu_features
 from edge3vt.core.session import Session
 from edge3vt.core.spec import ModelSpec
-from edge3vt.engine.manifest import open_verified
+from edge3vt.engine.golden import from_bytes, prove
+from edge3vt.engine.manifest import EngineManifest, Sealed, Target, unseal
+from edge3vt.engine.place import recover
 from edge3vt.engine.recipe import Runtime
+from edge3vt.engine.slots import active
 
 
 def open_engine(directory: Path) -> Session:
-    """The engine in ``directory``, verified byte for byte, opened and warm. ``partial(open_engine, dir)`` pickles.
+    """The engine in ``directory``, checked, opened, proven and warm. ``partial(open_engine, dir)`` pickles.
 
-    Raises ArtifactError for a damaged or foreign engine, BackendMissingError where its runtime is not installed.
+    directory: an engine folder, or the slots of one (``slots.py``). In this order: signature and hashes of the very
+    bytes that are loaded, target, runtime, golden frames. Raises ArtifactError for a damaged, foreign or unproven
+    engine, BackendMissingError where its runtime is not installed.
     """
-    manifest, engine = open_verified(directory)
-    return open_model(engine, manifest.spec, manifest.recipe.runtime, manifest.recipe.threads)
+    folder = active(directory)
+    recover(folder)
+    sealed = unseal(folder)
+    manifest = sealed.manifest
+    remedy = rebuild(folder, manifest)
+    if manifest.verify is None or not manifest.verify.passed or sealed.golden is None:
+        raise ArtifactError(f"{folder}: the engine was never verified; {remedy}")
+    golden = from_bytes(sealed.golden, manifest.spec)
+    session = open_sealed(sealed, folder)
+    try:
+        prove(session, golden, manifest.tolerance, remedy=remedy)
+    except Exception:
+        session.close()
+        raise
+    return session
+
+
+def open_sealed(sealed: Sealed, folder: Path) -> Session:
+    """The engine whose bytes were checked, opened on its runtime, not yet proven. Raises as ``open_engine``."""
+    manifest = sealed.manifest
+    refuse_elsewhere(manifest, folder)
+    return open_model(sealed.engine, manifest.spec, manifest.recipe.runtime, manifest.recipe.threads)
+
+
+def rebuild(folder: Path, manifest: EngineManifest) -> str:
+    """What to do about an engine that does not serve here."""
+    return f"build it again: edge3vt build {manifest.name} -o {folder} --overwrite"
+
+
+def refuse_elsewhere(manifest: EngineManifest, folder: Path) -> None:
+    """Raises ArtifactError where the engine was built for another target, naming both."""
+    here, built = target(manifest.recipe.runtime), manifest.target
+    pairs = [("runtime_version", built.runtime_version, here.runtime_version)]
+    names = sorted(built.facts.keys() | here.facts.keys())
+    pairs += [(name, built.facts.get(name, "unknown"), here.facts.get(name, "unknown")) for name in names]
+    for name, there, now in pairs:
+        if there != now:
+            what = f"{manifest.recipe.runtime} version" if name == "runtime_version" else name
+            raise ArtifactError(f"{folder}: built for {what} {there}, here is {now}; {rebuild(folder, manifest)}")
+
+
+def target(runtime: Runtime) -> Target:
+    """What an engine for ``runtime`` depends on, on this machine. Raises BackendMissingError."""
+    system = f"{platform.system()} {platform.machine()}"
+    return Target(runtime_version(runtime), {"system": system, "instruction sets": " ".join(cpu_features())})
 
 
 def open_model(model_bytes: bytes, spec: ModelSpec, runtime: Runtime, threads: int = 1) -> Session:

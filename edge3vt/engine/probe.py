@@ -8,13 +8,17 @@ import sys
 from pathlib import Path
 
 from edge3vt.core.errors import ArtifactError, Edge3vtError
-from edge3vt.engine.open import open_engine
+from edge3vt.engine.manifest import unseal
+from edge3vt.engine.open import open_engine, open_sealed
 
 TIME_LIMIT_S = 120
 
 
 def probe(directory: Path) -> None:
-    """Open the engine in ``directory`` in a child, which also runs it. Raises ArtifactError if the child fails."""
+    """Open the engine in ``directory`` in a child, which also runs it, on its golden frames where it has them.
+
+    Raises ArtifactError if the child fails.
+    """
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)}
     command = [sys.executable, "-m", "edge3vt.engine.probe", str(directory)]
     advice = "try the recipe's other runtime"
@@ -33,7 +37,9 @@ def probe(directory: Path) -> None:
 
 def main() -> None:
     try:
-        open_engine(Path(sys.argv[1])).close()
+        folder = Path(sys.argv[1])
+        sealed = unseal(folder)  # while it is being built, its golden frames are not chosen yet
+        (open_sealed(sealed, folder) if sealed.golden is None else open_engine(folder)).close()
     except Edge3vtError as error:
         sys.exit(str(error))
 

@@ -17,7 +17,7 @@ from edge3vt.core.spec import ModelSpec
 from edge3vt.engine.buffers import Buffers, empty
 from edge3vt.engine.manifest import Speed, VerifyReport, open_verified
 from edge3vt.engine.model import read_model
-from edge3vt.engine.open import open_model
+from edge3vt.engine.open import open_model, refuse_elsewhere
 from edge3vt.engine.recipe import VerifyLimits
 
 ROUNDS = 12
@@ -31,6 +31,7 @@ def verify(directory: Path, fp32_model_bytes: bytes, golden: Iterable[Pixels]) -
     DataError for unusable pictures, EngineError if a runtime fails.
     """
     manifest, engine_bytes = open_verified(directory)
+    refuse_elsewhere(manifest, directory)
     source = read_model(fp32_model_bytes)
     if manifest.source_sha256 != source.sha256 or manifest.spec != source.spec:
         raise ArtifactError(

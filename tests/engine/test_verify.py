@@ -122,8 +122,10 @@ def test_a_swapped_engine_is_refused_and_even_a_resealed_one_fails(engine: Path,
     (engine / ENGINE).write_bytes(other)
     with pytest.raises(ArtifactError, match=r"engine\.onnx: .* were built"):
         verify(engine, fp32, GOLDEN)
-    reseal(engine, files={ENGINE: {"sha256": sha256_bytes(other), "size": len(other), "role": "engine"}})
-    assert json.loads((engine / "manifest.json").read_text())["source_sha256"] == read(engine).source_sha256
+    document = json.loads((engine / "manifest.json").read_text())
+    files = document["files"] | {ENGINE: {"sha256": sha256_bytes(other), "size": len(other), "role": "engine"}}
+    reseal(engine, files=files, chain=document["chain"] | {"engine": sha256_bytes(other)})
+    assert read(engine).source_sha256 == sha256_bytes(fp32)
     found = verify(engine, fp32, GOLDEN)
     assert not found.passed
     assert found.agreement < 0.6
