@@ -8,8 +8,9 @@ from typing import Literal
 
 from edge3vt.core.errors import ConfigError
 
-Precision = Literal["fp32", "int8"]
-Runtime = Literal["onnxruntime", "openvino"]
+Precision = Literal["fp32", "fp16", "int8"]
+Runtime = Literal["onnxruntime", "openvino", "tensorrt"]
+Typing = Literal["weak", "strong"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,31 @@ class VerifyLimits:
 
 
 @dataclass(frozen=True, slots=True)
+class TensorRt:
+    """How TensorRT builds and runs an engine; read for that runtime only.
+
+    typing: weak lets TensorRT choose among the precisions that flags allow, strong keeps the ONNX file's types;
+    unset: weak where this TensorRT has it (<= 10.16), else strong. workspace_mib: scratch memory of a layer, at most.
+    level: builder optimisation level, 5 searches longest. memory: copy through pinned buffers, or mapped: the GPU reads
+    and writes the host's memory, for a Jetson. wait: spin answers soonest and keeps a core busy. graph: the whole run
+    as one CUDA graph.
+    """
+
+    typing: Typing | None = None
+    workspace_mib: int = 1024
+    level: int = 5
+    memory: Literal["copy", "mapped"] = "copy"
+    wait: Literal["spin", "block"] = "spin"
+    graph: bool = True
+
+    def __post_init__(self) -> None:
+        if not 16 <= self.workspace_mib <= 65_536:
+            raise ConfigError(f"workspace_mib is {self.workspace_mib}, expected 16 to 65536")
+        if not 0 <= self.level <= 5:
+            raise ConfigError(f"level is {self.level}, expected 0 to 5")
+
+
+@dataclass(frozen=True, slots=True)
 class EngineRecipe:
     """model: a shipped asset's name or the path of an ONNX file. table: name or path of the calibration table that
     an int8 engine is quantised with; "asset" is the one shipped with the model. golden: name or path of the
@@ -46,6 +72,7 @@ class EngineRecipe:
     table: str | None = None
     threads: int = 1
     verify: VerifyLimits = field(default_factory=VerifyLimits)
+    tensorrt: TensorRt = field(default_factory=TensorRt)
 
     def __post_init__(self) -> None:
         if self.schema != 1:
@@ -56,5 +83,11 @@ class EngineRecipe:
             raise ConfigError(f"threads is {self.threads}, expected 1 to 64")
         if self.precision == "int8" and self.table is None:
             raise ConfigError("an int8 engine needs the key 'table'; name a calibration table")
-        if self.precision == "fp32" and self.table is not None:
-            raise ConfigError("an fp32 engine has no calibration table; remove the key 'table'")
+        if self.precision != "int8" and self.table is not None:
+            raise ConfigError(f"an {self.precision} engine has no calibration table; remove the key 'table'")
+        if self.precision == "fp16" and self.runtime != "tensorrt":
+            raise ConfigError(f"fp16 engines are for tensorrt, not for {self.runtime}; take fp32 or int8")
+        if self.runtime == "tensorrt" and self.threads != 1:
+            raise ConfigError("threads counts cores for the CPU's runtimes; remove the key 'threads' for tensorrt")
+        if self.runtime != "tensorrt" and self.tensorrt != TensorRt():
+            raise ConfigError(f"the table 'tensorrt' is not read for {self.runtime}; remove it")
