@@ -3,6 +3,7 @@
 #
 #   benchmarks/learning.sh phantom     the comparison on phantoms: every row, then the table
 #   benchmarks/learning.sh usgra       the same on real ultrasound, three folds
+#   benchmarks/learning.sh forms       other forms of the student: branches, half resolution, wider
 #   benchmarks/learning.sh ablation    which term of the distillation gives what
 #   benchmarks/learning.sh labels      its gain against the number of labelled stills
 #   benchmarks/learning.sh carry       do phantoms of arms teach what real nerves and vessels look like?
@@ -79,10 +80,12 @@ row() {
     teacher)
       row "$where" deeplab-imagenet-crop "$run"
       judged "$where" teacher-oracle "$run" "$w/deeplab-imagenet-crop-$run" "$test" --crop truth ;;
-    student)
-      weights "$where" student "$run" train student-192 --data "$data" --seed "$seed" "${few[@]}"
-      judged "$where" student "$run" "$w/student-$run" "$test"
-      judged "$where" student-track "$run" "$w/student-$run" "$test" --crop track ;;
+    student | student-rep | student-half | student-m) # and other forms of it
+      local form=student-s${name#student}
+      [ "$name" = student-m ] && form=student-m
+      weights "$where" "$name" "$run" train student-192 --data "$data" --seed "$seed" "${few[@]}" --set "network=$form"
+      judged "$where" "$name" "$run" "$w/$name-$run" "$test"
+      judged "$where" "$name-track" "$run" "$w/$name-$run" "$test" --crop track ;;
     *) # a distilled student: student-distilled, or one of the ablation
       local teacher=1 options=()
       [ "$where" = usgra ] && { teacher=$run; options=(--set "unlabelled=[]"); }
@@ -138,6 +141,10 @@ case ${1:-} in
     sets_usgra
     for run in 1 2 3; do for name in student "${HEAVY[@]}" student-distilled; do row usgra "$name" $run; done; done
     table usgra student "$RESULTS"/usgra/*-[0-9].json ;;
+  forms)
+    sets_phantom
+    for name in student student-rep student-half student-m; do row phantom $name 1; done
+    table forms student "$RESULTS"/phantom/student{,-rep,-half,-m}{,-track}-1.json ;;
   ablation)
     sets_phantom
     for name in "${ABLATED[@]}"; do row phantom "$name" 1; done
@@ -167,5 +174,5 @@ case ${1:-} in
   row)
     if [ "$2" = usgra ]; then sets_usgra; else sets_phantom; fi
     row "$2" "$3" "$4" ;;
-  *) sed -n '3,8s/^# *//p' "$0" >&2; exit 2 ;;
+  *) sed -n '3,9s/^# *//p' "$0" >&2; exit 2 ;;
 esac
