@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from edge3vt.cli.engines import BUILDS, build_engine, named_model, pictures_of
+from edge3vt.cli.engines import BUILDS, build_engine, named_model
 from edge3vt.cli.output import Json, Overwrite, finish
+from edge3vt.cli.pictures import pictures_of
 from edge3vt.core.documents import read_toml
 from edge3vt.core.shipped import find
 from edge3vt.engine.manifest import EngineManifest, VerifyReport

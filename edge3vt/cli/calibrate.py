@@ -1,43 +1,102 @@
-"""``edge3vt calibrate``: what ranges a model's tensors take over a set."""
+"""``edge3vt calibrate``: is a set fit to calibrate on, and what ranges do a model's tensors take over it?"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import asdict
+from itertools import islice
 from pathlib import Path
-from typing import Annotated, Literal
+from tempfile import SpooledTemporaryFile
+from typing import IO, Annotated
 
+import numpy as np
 import typer
 
+from edge3vt.calibrate.coverage import Audit, Seen, audit
 from edge3vt.calibrate.observe import observe
-from edge3vt.cli.engines import named_model, pictures_of
-from edge3vt.cli.output import Json, Overwrite, finish
+from edge3vt.calibrate.set import CalibrationSet
+from edge3vt.calibrate.table import CalibrationTable, Method
+from edge3vt.cli.engines import named_model
+from edge3vt.cli.output import Json, Overwrite, finish, note, progress
+from edge3vt.cli.pictures import fed, named_set, reserved_patients, seen, shots_of
 from edge3vt.core.documents import write_json
-from edge3vt.core.errors import ConfigError
+from edge3vt.core.errors import ArtifactError, ConfigError, DataError
+from edge3vt.core.frame import Pixels
+from edge3vt.core.spec import ModelSpec
+from edge3vt.data.likeness import Print, fingerprint, near_pairs
+
+IN_MEMORY = 64 << 20  # bytes of pictures; more go to a temporary file
+MOST_PAIRS = 20_000  # of near-duplicates that are looked at
 
 
 def calibrate(
     model: Annotated[str, typer.Argument(help="An ONNX file in the engine contract, or the name of a shipped model.")],
     set_name: Annotated[str, typer.Argument(metavar="SET", help="A calibration set: a TOML file, or a shipped name.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="The table to write.")],
-    method: Annotated[Literal["percentile", "minmax"], typer.Option(help="How a range is chosen.")] = "minmax",
+    method: Annotated[Method, typer.Option(help="How a range is chosen.")] = "minmax",
     overwrite: Overwrite = False,
     json: Json = False,
 ) -> int:
-    """Observe a model over a set and write its calibration table.
+    """Audit a set, observe a model over it, and write its calibration table. Exit code 1 for a set that is not fit.
 
     Example: edge3vt calibrate student-s384 phantom -o calibration/tables/mine.json
     """
     if out.exists() and not overwrite:
         raise ConfigError(f"{out}: exists; choose another name or add --overwrite")
-    asked = named_model(model)
+    asked, wanted = named_model(model), named_set(set_name)
     spec = asked.spec
-    table = observe(asked.data, spec, pictures_of(set_name, spec), set_name=set_name, method=method)
-    write_json(table, out)
+    if asked.source_sha256 is not None:
+        raise ArtifactError(f"{model}: is quantised already; calibrate the FP32 model that it was made from")
+    table: CalibrationTable | None = None
+    with SpooledTemporaryFile(max_size=IN_MEMORY) as kept:  # what is observed is what was audited
+        result = _audited(wanted, spec, kept)
+        for finding in result.findings:
+            note(finding.line)
+        if result.passed:
+            frames = _observed(kept, wanted.count, spec)
+            table = observe(asked.data, spec, frames, set_name=wanted.name, set_sha256=wanted.sha256, method=method)
+            write_json(table, out)
     document = {
         "model": spec.model_id,
-        "set": set_name,
-        "table": str(out),
-        "frames": table.frames,
-        "tensors": len(table.ranges),
+        "set": wanted.name,
+        "table": None if table is None else str(out),
+        "frames": wanted.count,
+        "tensors": None if table is None else len(table.ranges),
+        "method": method,
+        "audit": asdict(result),
     }
-    text = f"{out}: {len(table.ranges)} tensors observed over {table.frames} frames of {set_name} ({method})"
-    return finish("calibrate", True, document, [text], json=json)
+    if table is None:
+        text = f"{wanted.name}: not fit to calibrate on, no table was written"
+    else:
+        text = f"{out}: {len(table.ranges)} tensors observed over {table.frames} frames of {wanted.name} ({method})"
+    return finish("calibrate", result.passed, document, [text], json=json)
+
+
+def _audited(wanted: CalibrationSet, spec: ModelSpec, kept: IO[bytes]) -> Audit:
+    """Look at every picture, and keep what the network will see of it."""
+    facts: list[Seen] = []
+    prints: list[tuple[str, Print]] = []
+    with progress("auditing") as told:
+        for done, shot in enumerate(shots_of(wanted), start=1):
+            crop = shot.crop(spec.width)
+            pixels = fed(shot, crop)
+            facts.append(seen(shot, crop, pixels))
+            if (found := fingerprint(pixels)) is not None:
+                prints.append((shot.id, found))
+            try:
+                kept.write(pixels.data)
+            except OSError as error:
+                raise DataError(f"no room for {done} pictures ({error.strerror}); free some, or set TMPDIR") from error
+            told(done, wanted.count)
+    pairs = islice(near_pairs([each for _, each in prints], range(len(prints))), MOST_PAIRS)
+    alike = [(prints[pair.first][0], prints[pair.second][0]) for pair in pairs]
+    return audit(facts, spec.classes[1:], alike=alike, reserved=reserved_patients(wanted))
+
+
+def _observed(kept: IO[bytes], count: int, spec: ModelSpec) -> Iterator[Pixels]:
+    kept.seek(0)
+    with progress("observing") as told:
+        for done in range(1, count + 1):
+            data = kept.read(spec.height * spec.width)
+            yield np.frombuffer(data, dtype=np.uint8).reshape(spec.height, spec.width)
+            told(done, count)

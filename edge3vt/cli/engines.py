@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-
 from edge3vt.calibrate.qdq import insert
-from edge3vt.calibrate.set import CalibrationSet
-from edge3vt.calibrate.table import CalibrationTable
+from edge3vt.calibrate.table import CalibrationTable, refuse_same_set
 from edge3vt.cli.output import note
+from edge3vt.cli.pictures import named_set, pictures_of
 from edge3vt.core.documents import read_json, read_toml
-from edge3vt.core.errors import ArtifactError, DataError
-from edge3vt.core.frame import Frame, Layout, Pixels
+from edge3vt.core.errors import ArtifactError
 from edge3vt.core.shipped import find
-from edge3vt.core.spec import ModelSpec
 from edge3vt.engine.build import build
 from edge3vt.engine.manifest import EngineManifest, open_verified
 from edge3vt.engine.model import Model, read_model
 from edge3vt.engine.open import runtime_version
 from edge3vt.engine.recipe import EngineRecipe
-from edge3vt.phantom.cine import Scene
-from edge3vt.picture.crop import acquire, cut
-from edge3vt.picture.images import pictures_in, read_image
 
 ASSETS = Path(__file__).resolve().parents[1] / "assets"
 BUILDS = Path("engines/build")
@@ -43,28 +35,14 @@ def named_table(recipe: EngineRecipe) -> CalibrationTable:
     return read_json(CalibrationTable, find("table", recipe.table or ""))
 
 
-def pictures_of(set_name: str, spec: ModelSpec) -> Iterator[Pixels]:
-    """The pictures of a set, (H, W) uint8 each, as the network sees them in acquire."""
-    asked = read_toml(CalibrationSet, find("set", set_name))
-    if asked.source == "phantom":
-        assert asked.seed is not None, "the document refuses a phantom set without a seed"
-        for seed in range(asked.seed, asked.seed + asked.count):
-            scene = Scene(seed, 768, 576, kind="other" if seed % 5 == 4 else "view")
-            yield _cut(Frame(0, 0, scene.pixels(0.5), region=scene.region, mm_per_px=scene.mm_per_px), spec)
-        return
-    folder = Path(asked.path or "")
-    paths = pictures_in(folder)[: asked.count]
-    if len(paths) < asked.count:
-        raise DataError(f"{folder}: holds {len(paths)} pictures, the set {asked.name} asks for {asked.count}; add some")
-    for path in paths:
-        image = read_image(path)
-        yield _cut(Frame(0, 0, image, Layout.GRAY if image.ndim == 2 else Layout.RGB), spec)
-
-
 def build_engine(recipe: EngineRecipe, out: Path, *, overwrite: bool) -> EngineManifest:
     """Model, table and recipe -> an engine folder, verified. Raises ArtifactError when it misses its limits."""
     model = named_model(recipe.model)
-    prepared = insert(model.data, named_table(recipe), "cpu") if recipe.precision == "int8" else model.data
+    prepared = model.data
+    if recipe.precision == "int8":
+        table = named_table(recipe)
+        refuse_same_set(table, named_set(recipe.golden).sha256, recipe.golden)
+        prepared = insert(model.data, table, "cpu")
     return build(recipe, model.data, prepared, pictures_of(recipe.golden, model.spec), out, overwrite=overwrite)
 
 
@@ -87,10 +65,4 @@ def ready_engine(recipe_name: str = DEFAULT_RECIPE) -> Path:
     else:
         note(f"building the engine {recipe.name} for this machine")
     build_engine(recipe, out, overwrite=True)
-    return out
-
-
-def _cut(frame: Frame, spec: ModelSpec) -> Pixels:
-    out = np.empty((spec.height, spec.width), dtype=np.uint8)
-    cut(frame, acquire(frame, spec.width), out)
     return out

@@ -9,8 +9,6 @@ import av
 import pytest
 
 from edge3vt.cli.main import app, main
-from edge3vt.core.documents import read_toml
-from edge3vt.core.shipped import find
 
 ROOT = Path(__file__).parents[2]
 VERBS = [command.name or "" for command in app.registered_commands]
@@ -54,25 +52,6 @@ def test_build_verify_and_run_offline(capsys: pytest.CaptureFixture[str], tmp_pa
     assert document["stream"]["frames"] == document["stream"]["on_time"] == 20
     with av.open(str(video)) as container:
         assert sum(1 for _ in container.decode(video=0)) == 20
-
-
-def test_calibrate_writes_a_table_and_does_not_replace_one(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    small = tmp_path / "small.toml"
-    small.write_text(find("set", "phantom").read_text().replace("count = 100", "count = 2"))
-    table = tmp_path / "table.json"
-    code, text = called(capsys, "calibrate", "student-s384", small, "-o", table, "--json")
-    assert code == 0
-    assert json.loads(text)["frames"] == 2
-    assert called(capsys, "calibrate", "student-s384", small, "-o", table)[0] == 2
-
-
-def test_the_shipped_table_belongs_to_the_shipped_student() -> None:
-    from edge3vt.calibrate.table import refuse_foreign
-    from edge3vt.cli.engines import named_model, named_table
-    from edge3vt.engine.recipe import EngineRecipe
-
-    recipe = read_toml(EngineRecipe, find("recipe", "cpu-int8"))
-    refuse_foreign(named_table(recipe), named_model(recipe.model).data)
 
 
 def test_the_asset_record_names_the_files_that_ship() -> None:
