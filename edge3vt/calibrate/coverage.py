@@ -104,6 +104,12 @@ class Coverage:
     weeks: Span | None
     classes: dict[str, int]
 
+    @property
+    def line(self) -> str:
+        spans = (("grey levels", self.level), ("mm wide", self.width_mm), ("weeks", self.weeks))
+        told = [f"{name} unknown" if span is None else f"{span[0]:.0f}-{span[1]:.0f} {name}" for name, span in spans]
+        return f"{self.pictures} pictures, {self.closer} seen closer, {self.labelled} labelled; {', '.join(told)}"
+
 
 @dataclass(frozen=True, slots=True)
 class Audit:
@@ -152,11 +158,10 @@ _Found = tuple[str, tuple[str, ...], str]
 def _errors(pictures: Sequence[Seen], reserved: Collection[str]) -> list[_Found]:
     found: list[_Found] = []
     if uncropped := [seen for seen in pictures if seen.uncropped is not None]:
-        text = f"{len(uncropped)} pictures hold more than ultrasound, as {uncropped[0].uncropped}"
+        text = f"{len(uncropped)} of {len(pictures)} pictures hold more than ultrasound: {uncropped[0].uncropped}"
         found.append(("uncropped", tuple(seen.id for seen in uncropped), text))
     if shared := [seen for seen in pictures if seen.patient in reserved and seen.patient is not None]:
-        patients = len({seen.patient for seen in shared})
-        text = f"{len(shared)} pictures are of {patients} patients whom the test split holds"
+        text = f"{len(shared)} of {len(pictures)} pictures show patients whom the test split holds"
         found.append(("test-patient", tuple(seen.id for seen in shared), text))
     return found
 

@@ -69,7 +69,7 @@ def calibrate(
         text = f"{wanted.name}: not fit to calibrate on, no table was written"
     else:
         text = f"{out}: {len(table.ranges)} tensors observed over {table.frames} frames of {wanted.name} ({method})"
-    return finish("calibrate", result.passed, document, [text], json=json)
+    return finish("calibrate", result.passed, document, [result.coverage.line, text], json=json)
 
 
 def _audited(wanted: CalibrationSet, spec: ModelSpec, kept: IO[bytes]) -> Audit:

@@ -40,6 +40,7 @@ def test_a_sound_set_passes_without_a_finding() -> None:
     assert (cover.pictures, cover.closer, cover.labelled) == (300, 100, 300)
     assert cover.classes == {"artery": 300, "vein": 300}
     assert cover.weeks == pytest.approx((21, 33), abs=0.6)
+    assert cover.line == ("300 pictures, 100 seen closer, 300 labelled; 53-85 grey levels, 65-104 mm wide, 21-33 weeks")
 
 
 def changed(**values: Any) -> Callable[[list[Seen]], list[Seen]]:
@@ -81,7 +82,7 @@ def test_errors_come_first_and_name_the_pictures() -> None:
     assert rules(result)[:2] == ["test-patient", "few-pictures"]
     assert result.findings[0].pictures == tuple(f"p{i}" for i in range(8))
     shown = ", ".join(f"p{i}" for i in range(SHOWN))
-    assert f"8 pictures are of 1 patients whom the test split holds ({shown} and 3 more)" in result.findings[0].line
+    assert f"8 of 8 pictures show patients whom the test split holds ({shown} and 3 more)" in result.findings[0].line
 
 
 def test_what_is_unknown_is_no_finding_and_no_span() -> None:
@@ -89,7 +90,7 @@ def test_what_is_unknown_is_no_finding_and_no_span() -> None:
     result = audit(unknown, CLASSES, reserved={""})
     assert result.findings == ()
     assert (result.coverage.width_mm, result.coverage.weeks) == (None, None)
-    assert result.coverage.level is not None
+    assert result.coverage.line.endswith("53-85 grey levels, mm wide unknown, weeks unknown")
 
 
 def test_a_closer_look_makes_no_set_deep_and_an_odd_picture_no_set_wide() -> None:

@@ -119,7 +119,7 @@ def test_a_patient_of_the_test_split_is_refused(call: Call, model: Path, dataset
     code, document, err = call(model, asked(tmp_path, FROM_SETS), "-o", "t.json")
     assert (code, document["passed"], document["table"]) == (1, False, None)
     assert found(document, "error") == [("test-patient", ["i2"])]
-    assert "error test-patient: 1 pictures are of 1 patients" in err
+    assert "error test-patient: 1 of 4 pictures show patients whom the test split holds (i2); " in err
     assert not (tmp_path / "t.json").exists()
 
     write_items(whole, [replace(item, patient="who2") if item.id == "i1" else item for item in items])
