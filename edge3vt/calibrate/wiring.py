@@ -55,7 +55,7 @@ class Wiring:
 
 def layer_name(node: onnx.NodeProto) -> str:
     """A node's name, or, where it has none, that of its output."""
-    return str(node.name or node.output[0])
+    return str(node.name or next(iter(node.output), node.op_type))
 
 
 def attribute(node: onnx.NodeProto, name: str, default: int = 0) -> int:

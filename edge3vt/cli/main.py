@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from edge3vt import __version__
-from edge3vt.cli import adopt, build, calibrate, data, demo, evaluate, phantom, run, train
+from edge3vt.cli import adopt, build, calibrate, data, demo, evaluate, lint, phantom, run, train
 from edge3vt.cli.output import note
 from edge3vt.core.errors import Edge3vtError
 
@@ -33,6 +33,7 @@ app.command("distill")(train.distill)
 app.command("export")(train.export)
 app.command("adopt")(adopt.adopt)
 app.command("calibrate")(calibrate.calibrate)
+app.command("lint")(lint.lint)
 app.command("build")(build.build)
 app.command("verify")(build.verify)
 app.command("evaluate")(evaluate.evaluate)
