@@ -100,6 +100,26 @@ row() {
   esac
 }
 
+# int8 WHERE NAME RUN: the student in INT8, calibrated on its own training pictures; whole, and closer
+int8() {
+  local data folder=$OUT/int8/$1-$2-$3
+  data=$(data_of "$1" "$3")
+  row "$1" "$2" "$3"
+  [ -e "$RESULTS/$1/$2-int8-track-$3.json" ] && return
+  mkdir -p "$folder"
+  edge3vt export "$OUT/$1/$2-$3" "$folder/student.onnx" --overwrite
+  printf 'schema = 1\nname = "training"\nsource = "dataset"\npath = "%s"\nsplit = "train"\ncount = %s\ntrack_share = 0.4\n' \
+    "$data" "$([ "$1" = usgra ] && echo 80 || echo 400)" > "$folder/set.toml"
+  printf 'schema = 1\nname = "golden"\nsource = "dataset"\npath = "%s"\nsplit = "validation"\ncount = 15\n' \
+    "$data" > "$folder/golden.toml"
+  edge3vt calibrate "$folder/student.onnx" "$folder/set.toml" --method mse -o "$folder/table.json" --overwrite
+  printf 'schema = 1\nname = "student-int8"\nmodel = "%s"\nprecision = "int8"\nruntime = "openvino"\ntable = "%s"\ngolden = "%s"\n[verify]\nmin_agreement = 0.98\nmin_dice = 0.8\n' \
+    "$folder/student.onnx" "$folder/table.json" "$folder/golden.toml" > "$folder/recipe.toml"
+  edge3vt build "$folder/recipe.toml" -o "$folder/engine" --overwrite
+  judged "$1" "$2-int8" "$3" "$folder/engine" "$(test_of "$1" "$3")"
+  judged "$1" "$2-int8-track" "$3" "$folder/engine" "$(test_of "$1" "$3")" --crop track
+}
+
 # terms NAME: what an ablated student is trained with, a word of options a line
 terms() {
   local keep
@@ -134,12 +154,15 @@ ABLATED=(only-kl only-cwd only-dist kl-weighted kl-temporal full-teacher stills-
 case ${1:-} in
   phantom)
     sets_phantom
-    for name in student student-distilled; do for run in 1 2 3; do row phantom $name $run; done; done
+    for name in student student-distilled; do for run in 1 2 3; do int8 phantom $name $run; done; done
     for name in "${HEAVY[@]}"; do row phantom "$name" 1; done
     table phantom student "$RESULTS"/phantom/*-[0-9].json ;;
   usgra)
     sets_usgra
-    for run in 1 2 3; do for name in student "${HEAVY[@]}" student-distilled; do row usgra "$name" $run; done; done
+    for run in 1 2 3; do
+      for name in "${HEAVY[@]}"; do row usgra "$name" $run; done
+      for name in student student-distilled; do int8 usgra $name $run; done
+    done
     table usgra student "$RESULTS"/usgra/*-[0-9].json ;;
   forms)
     sets_phantom
