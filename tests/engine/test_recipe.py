@@ -58,7 +58,7 @@ def test_tensorrt_builds_as_the_recipe_says_and_by_default_for_the_soonest_answe
         ({"runtime": '"tensorrt"', "tensorrt": "{workspace_mib = 1}"}, "workspace_mib is 1, expected 16 to 65536"),
         (
             {"runtime": '"tensorrt"', "tensorrt": '{typing = "loose"}'},
-            "found 'loose', expected one of 'weak', 'strong'",
+            "found 'loose', expected one of 'weak'",
         ),
         ({"runtime": '"tensorrt"', "tensorrt": "{dla = 0}"}, "tensorrt: unknown key 'dla'"),
         ({"table": ""}, "an int8 engine needs the key 'table'"),
