@@ -39,11 +39,6 @@ def this_machine() -> Machine:
     )
 
 
-def cpu_features() -> tuple[str, ...]:
-    """Instruction sets of this CPU that an engine's speed and answers depend on, of CPU_FEATURES."""
-    return _cpu()[1]
-
-
 def usable_cores() -> int:
     """Cores that this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge3vt.core.digest import sha256_bytes
-from edge3vt.core.documents import read_json, write_bytes, write_json
+from edge3vt.core.documents import read_json, to_json
 from edge3vt.core.errors import ArtifactError, ConfigError, DataError
-from edge3vt.engine.place import locked
+from edge3vt.engine.place import locked, recover, write
 from edge3vt.engine.plain import read_plain
 
 if TYPE_CHECKING:
@@ -120,14 +120,17 @@ def floor(key: str, name: str) -> int:
 
 def raise_floor(key: str, name: str, release: int) -> None:
     """Open no release older than this one from now on; a floor never falls."""
-    with locked(_made_folder() / FLOORS):
+    with locked(_made_folder() / "floors"):
         floors = _floors()
         if release > floors.get(f"{key}/{name}", 0):
-            write_json(Floors(1, floors | {f"{key}/{name}": release}), keys_folder() / FLOORS)
+            raised = to_json(Floors(1, floors | {f"{key}/{name}": release}))
+            write(keys_folder() / FLOORS, raised.encode())
 
 
 def _floors() -> dict[str, int]:
     path = keys_folder() / FLOORS
+    for place in (path, keys_folder() / "floors"):
+        recover(place)
     return read_json(Floors, path).releases if path.exists() else {}
 
 
@@ -145,7 +148,7 @@ def _public(name: str) -> bytes:
 
 
 def _keep_public(public: bytes) -> None:
-    write_bytes(_made_folder() / f"{key_id(public)}.pub", public_text(public).encode())
+    write(_made_folder() / f"{key_id(public)}.pub", public_text(public).encode())
 
 
 def _made_folder() -> Path:
@@ -163,6 +166,8 @@ def _own() -> Ed25519PrivateKey:
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
     path = keys_folder() / OWN
+    for place in (path, keys_folder() / "own"):
+        recover(place)
     if not os.path.lexists(path):
         _make(path)
     remedy = "remove it, and the next build makes another"
@@ -187,23 +192,12 @@ def _make(path: Path) -> None:
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-    part = _made_folder() / f".{OWN}.part"
-    with locked(path):
+    with locked(_made_folder() / "own"):
         if os.path.lexists(path):
             return
+        for left in path.parent.glob(".*.pub.*"):  # by a process that was killed at this point
+            recover(path.parent / left.name[1:].rpartition(".")[0])
         key = Ed25519PrivateKey.generate()
-        data = key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        try:
-            part.unlink(missing_ok=True)  # of a process that was killed
-            with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            _keep_public(key.public_key().public_bytes_raw())  # first, so that no key is there whose public half lacks
-            part.rename(path)
-        except OSError as error:
-            raise DataError(
-                f"{path}: cannot be written ({error.strerror or error}); set {VARIABLE} to a folder of yours"
-            ) from error
+        _keep_public(key.public_key().public_bytes_raw())  # first, so that no key is there whose public half lacks
+        pem = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        write(path, key.private_bytes(*pem), 0o600)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import platform
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
 from edge3vt.core.errors import ArtifactError, BackendMissingError
-from edge3vt.core.machine import cpu_features
 from edge3vt.core.session import Session
 from edge3vt.core.spec import ModelSpec
 from edge3vt.engine.golden import from_bytes, prove
@@ -16,6 +14,7 @@ from edge3vt.engine.manifest import EngineManifest, Sealed, Target, unseal
 from edge3vt.engine.place import recover
 from edge3vt.engine.recipe import Runtime
 from edge3vt.engine.slots import active
+from edge3vt.engine.target import facts
 
 
 def open_engine(directory: Path) -> Session:
@@ -54,8 +53,8 @@ def rebuild(folder: Path, manifest: EngineManifest) -> str:
     return f"build it again: edge3vt build {manifest.name} -o {folder} --overwrite"
 
 
-def refuse_elsewhere(manifest: EngineManifest, folder: Path) -> None:
-    """Raises ArtifactError where the engine was built for another target, naming both."""
+def refuse_elsewhere(manifest: EngineManifest, where: Path, remedy: str | None = None) -> None:
+    """Raises ArtifactError where the engine was built for another target, naming both; ``remedy`` ends the message."""
     here, built = target(manifest.recipe.runtime), manifest.target
     pairs = [("runtime_version", built.runtime_version, here.runtime_version)]
     names = sorted(built.facts.keys() | here.facts.keys())
@@ -63,13 +62,14 @@ def refuse_elsewhere(manifest: EngineManifest, folder: Path) -> None:
     for name, there, now in pairs:
         if there != now:
             what = f"{manifest.recipe.runtime} version" if name == "runtime_version" else name
-            raise ArtifactError(f"{folder}: built for {what} {there}, here is {now}; {rebuild(folder, manifest)}")
+            raise ArtifactError(
+                f"{where}: built for {what} {there}, here is {now}; {remedy or rebuild(where, manifest)}"
+            )
 
 
 def target(runtime: Runtime) -> Target:
     """What an engine for ``runtime`` depends on, on this machine. Raises BackendMissingError."""
-    system = f"{platform.system()} {platform.machine()}"
-    return Target(runtime_version(runtime), {"system": system, "instruction sets": " ".join(cpu_features())})
+    return Target(runtime_version(runtime), facts(runtime))
 
 
 def open_model(model_bytes: bytes, spec: ModelSpec, runtime: Runtime, threads: int = 1) -> Session:
@@ -90,6 +90,8 @@ def _backend(runtime: Runtime) -> ModuleType:
             name, remedy = "ONNX Runtime", "pip install onnxruntime"
         case "openvino":
             name, remedy = "OpenVINO", "pip install 'edge3vt[openvino]', or build a recipe for onnxruntime"
+        case "tensorrt":
+            name, remedy = "TensorRT", "install it as docs/jetson.md says, or build a recipe for a CPU"
     try:
         return import_module(f"edge3vt.engine.{runtime}")
     except ImportError as error:

@@ -1,6 +1,6 @@
-"""The place of a folder: one writer at a time, the new one put whole, what a killed writer left put right.
+"""The place of a folder or file: one writer at a time, put whole, and what a killed writer left is put right.
 
-Beside the folder NAME stand, while it is written, ``.NAME.lock``, ``.NAME.part`` (the new one) and ``.NAME.old``.
+Beside NAME stand, while it is written, ``.NAME.lock``, ``.NAME.part`` (the new one) and ``.NAME.old``.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def locked(path: Path, *, wait: bool = True) -> Iterator[bool]:
 
 
 def parts(folder: Path) -> tuple[Path, Path]:
-    """Where the new folder is made, and where the old one waits."""
+    """Where the new one is made, and where the old one waits."""
     return folder.with_name(f".{folder.name}.part"), folder.with_name(f".{folder.name}.old")
 
 
@@ -62,7 +62,7 @@ def recover(folder: Path) -> None:
 def clear(folder: Path) -> None:
     """Under the lock: the old folder takes its name back where there is no new one, and what is half goes."""
     part, old = parts(folder)
-    shutil.rmtree(part, ignore_errors=True)
+    _remove(part)
     if old.exists() and not os.path.lexists(folder):
         old.rename(folder)
     _drop(old, part)
@@ -87,11 +87,36 @@ def put(folder: Path) -> None:
     _drop(old, part)
 
 
+def write(path: Path, data: bytes, mode: int = 0o644) -> None:
+    """Write a file, whole or not at all, and durably. Takes the lock of ``path``. Raises DataError."""
+    part, _ = parts(path)
+    with locked(path):
+        try:
+            _remove(part)
+            with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode), "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            part.rename(path)
+            _sync(path.parent)
+        except OSError as error:
+            raise DataError(f"{path}: cannot be written ({error.strerror or error}); choose another output") from error
+        finally:
+            part.unlink(missing_ok=True)
+
+
 def _drop(old: Path, part: Path) -> None:
     """Remove ``old`` under the name of what is half, so that no half of it can ever take its name back."""
     if old.exists():
         old.rename(part)
-        shutil.rmtree(part, ignore_errors=True)
+        _remove(part)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _same(handle: int, path: Path) -> bool:

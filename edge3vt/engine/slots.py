@@ -7,16 +7,17 @@ one that runs, and only then takes over.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from edge3vt.core.digest import sha256_bytes
-from edge3vt.core.documents import read_json, write_json
+from edge3vt.core.documents import read_json, to_json
 from edge3vt.core.errors import ArtifactError, ConfigError
 from edge3vt.engine import keyring
 from edge3vt.engine.manifest import EngineManifest, unseal
-from edge3vt.engine.place import clear, locked, recover
+from edge3vt.engine.place import locked, recover, write
 
 SLOTS = "slots.json"
 _REMEDY = "import the engine again: edge3vt engines import BUNDLE"
@@ -50,7 +51,11 @@ def is_slots(folder: Path) -> bool:
 
 def active(folder: Path) -> Path:
     """The engine folder that ``folder`` means: the active slot, where it holds slots. Raises ArtifactError."""
-    return folder / read_slots(folder).active.folder if is_slots(folder) else folder
+    if not is_slots(folder):
+        return folder
+    for place in (folder, folder / SLOTS, folder / "a", folder / "b"):
+        recover(place)
+    return folder / read_slots(folder).active.folder
 
 
 def read_slots(folder: Path) -> Slots:
@@ -70,18 +75,30 @@ def fill(folder: Path, make: Callable[[Path], EngineManifest]) -> EngineManifest
     folder.parent.mkdir(parents=True, exist_ok=True)
     with locked(folder):
         folder.mkdir(exist_ok=True)
-        before = read_slots(folder).active if is_slots(folder) else None
+        before, last = _running(folder)
         name: Literal["a", "b"] = "b" if before is not None and before.folder == "a" else "a"
-        slot = folder / name
-        recover(slot)
-        manifest = make(slot)
-        made = unseal(slot)
-        write_json(Slots(1, Slot(name, sha256_bytes(made.manifest_bytes)), before), folder / SLOTS)
-        if before is not None:
-            last = unseal(folder / before.folder).manifest
-            if (last.key, last.name) == (manifest.key, manifest.name):
-                keyring.raise_floor(last.key, last.name, last.release)
+        try:
+            manifest = make(folder / name)
+        except BaseException:
+            with suppress(OSError):
+                folder.rmdir()  # where nothing runs yet, nothing stays
+            raise
+        made = sha256_bytes(unseal(folder / name).manifest_bytes)
+        _write(Slots(1, Slot(name, made), None if last is None else before), folder)
+    if last is not None and (last.key, last.name) == (manifest.key, manifest.name):
+        keyring.raise_floor(last.key, last.name, last.release)
     return manifest
+
+
+def _running(folder: Path) -> tuple[Slot | None, EngineManifest | None]:
+    """The slot that runs, and what is in it; an engine that is damaged is no last good one."""
+    if not is_slots(folder):
+        return None, None
+    slot = read_slots(folder).active
+    try:
+        return slot, unseal(folder / slot.folder).manifest
+    except ArtifactError:
+        return slot, None
 
 
 def rollback(folder: Path, check: Callable[[Path], EngineManifest]) -> EngineManifest:
@@ -97,14 +114,9 @@ def rollback(folder: Path, check: Callable[[Path], EngineManifest]) -> EngineMan
         if sha256_bytes(unseal(slot).manifest_bytes) != slots.previous.manifest_sha256:
             raise ArtifactError(f"{slot}: not the engine that ran before; {_REMEDY}")
         manifest = check(slot)
-        write_json(Slots(1, slots.previous, slots.active), folder / SLOTS)
+        _write(Slots(1, slots.previous, slots.active), folder)
     return manifest
 
 
-def tidy(folder: Path) -> None:
-    """Remove what a killed import left in ``folder``."""
-    recover(folder)
-    for name in ("a", "b"):
-        with locked(folder / name, wait=False) as mine:
-            if mine:
-                clear(folder / name)
+def _write(slots: Slots, folder: Path) -> None:
+    write(folder / SLOTS, to_json(slots).encode())
