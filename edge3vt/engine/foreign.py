@@ -101,21 +101,28 @@ def input_of(net: onnx.ModelProto, layout: Layout, channels: int | None, size: i
     fixed = {side for side in (height, width) if side}
     if len(fixed) > 1:
         raise ArtifactError(f"{shown}, expected a square; export it for squares, or any size")
-    if fixed and size and size not in fixed:
+    if fixed and size is not None and size not in fixed:
         raise ArtifactError(f"{shown}, --size {size} was given; its size is fixed: leave --size out")
-    side = next(iter(fixed), size or DEFAULT_PX)
+    side = next(iter(fixed), DEFAULT_PX if size is None else size)
     if not 1 <= side <= MAX_DIM:
         raise ConfigError(f"--size {side}: expected 1 to {MAX_DIM}")
     return Input(value.name, kind, layout, depth or channels or 1, side)
 
 
 def select(net: onnx.ModelProto, output: str) -> None:
-    """Make a tensor the only output. Raises ConfigError where there is none of that name."""
+    """Make a tensor the only output, and drop what it does not need. Raises ConfigError for an unknown name."""
     names = [value.name for value in net.graph.output]
     if output not in names and output not in {name for node in net.graph.node for name in node.output}:
         raise ConfigError(f"no tensor '{output}' in the network{suggestion(output, names)}")
     kept = [value for value in net.graph.output if value.name == output] or [onnx.ValueInfoProto(name=output)]
     _replace(net.graph.output, kept)
+    needed, nodes = {output}, []
+    for node in reversed(net.graph.node):
+        if needed.intersection(node.output):
+            needed.update(node.input)
+            nodes.append(node)
+    _replace(net.graph.node, nodes[::-1])
+    _replace(net.graph.initializer, [tensor for tensor in net.graph.initializer if tensor.name in needed])
 
 
 def plain(net: onnx.ModelProto, wanted: Input) -> onnx.ModelProto:
@@ -191,6 +198,9 @@ def _converted(net: onnx.ModelProto) -> onnx.ModelProto:
         return net
     try:
         converted = version_converter.convert_version(net, OPSET)
+        for node in converted.graph.node:  # the converter leaves what came with opset 18
+            if node.op_type.startswith("Reduce"):
+                _replace(node.attribute, [a for a in node.attribute if a.name != "noop_with_empty_axes"])
         _forget_shapes(converted)
         return fold(converted)
     except Exception as error:  # the converter throws RuntimeError and its own kinds of it
@@ -226,7 +236,8 @@ def _forget_shapes(net: onnx.ModelProto) -> None:
     """Of everything but the input: they were told for other sizes."""
     del net.graph.value_info[:]
     for value in net.graph.output:
-        value.type.tensor_type.ClearField("shape")
+        if value.type.HasField("tensor_type"):
+            value.type.tensor_type.ClearField("shape")
 
 
 def _drop_remarks(net: onnx.ModelProto) -> None:
