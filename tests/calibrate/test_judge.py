@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from edge3vt.calibrate.judge import dice_judge, digest, masks_of
+from edge3vt.calibrate.qdq import insert
+from edge3vt.core.anatomy import CLASS_NAMES
+from edge3vt.core.errors import ArtifactError, DataError
+from tests import nets
+from tests.calibrate import graphs
+
+MODEL, SPEC = nets.student(64), nets.spec(64)
+PICTURES = nets.pictures(2, 64)
+TRUTHS = masks_of(MODEL, SPEC, PICTURES)
+
+
+def test_a_model_agrees_with_its_own_masks_and_less_when_it_is_quantised() -> None:
+    judge = dice_judge(SPEC, PICTURES, TRUTHS)
+    own = judge(MODEL)
+    assert set(own.values()) == {1.0}
+    assert set(own) == {CLASS_NAMES[i] for i in np.unique(TRUTHS) if i}
+    quantised = judge(insert(MODEL, graphs.table(MODEL, 64)))
+    assert quantised.keys() == own.keys()
+    assert 0.5 < np.mean(list(quantised.values())) < 1
+
+
+def test_only_what_a_truth_shows_is_scored_and_a_miss_is_0() -> None:
+    truths = [np.zeros((64, 64), np.uint8) for _ in PICTURES]
+    truths[0][:2, :2] = 4
+    score = dice_judge(SPEC, PICTURES, truths)(MODEL)
+    hits, found = int((TRUTHS[0][:2, :2] == 4).sum()), int((TRUTHS[0] == 4).sum())
+    assert score == {"trachea": pytest.approx(2 * hits / (4 + found))}
+    truths[0][:2, :2] = TRUTHS[0][:2, :2]
+    assert list(dice_judge(SPEC, PICTURES, truths)(MODEL)) == [CLASS_NAMES[i] for i in np.unique(truths) if i]
+
+
+def test_a_fused_model_may_differ_from_what_the_pairs_say_and_only_a_little() -> None:
+    quantised = insert(MODEL, graphs.table(MODEL, 64))
+    exact, fused = (masks_of(quantised, SPEC, PICTURES, fused=fused) for fused in (False, True))
+    assert np.mean(np.array(exact) == np.array(fused)) > 0.98
+
+
+def test_truths_that_fit_no_picture_and_models_that_do_not_run_are_refused() -> None:
+    with pytest.raises(DataError, match="2 pictures and 1 truths"):
+        dice_judge(SPEC, PICTURES, TRUTHS[:1])
+    with pytest.raises(DataError, match="0 pictures"):
+        dice_judge(SPEC, [], [])
+    with pytest.raises(DataError, match="of the same sizes"):
+        dice_judge(SPEC, PICTURES, [truth[1:] for truth in TRUTHS])
+    with pytest.raises(ArtifactError, match="test-net-1: the model cannot be judged"):
+        dice_judge(SPEC, PICTURES, TRUTHS)(b"none")
+
+
+def test_the_digest_tells_pictures_and_truths_apart() -> None:
+    changed = [TRUTHS[0].copy(), TRUTHS[1]]
+    changed[0][0, 0] ^= 1
+    assert digest(PICTURES, TRUTHS) == digest(list(PICTURES), list(TRUTHS))
+    assert len({digest(PICTURES, TRUTHS), digest(PICTURES[::-1], TRUTHS), digest(PICTURES, changed)}) == 3
