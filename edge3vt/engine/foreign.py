@@ -92,7 +92,7 @@ def input_of(net: onnx.ModelProto, layout: Layout, channels: int | None, size: i
     if batch > 1:
         raise ArtifactError(f"{shown}: {batch} pictures at once; export it for one, or any number")
     other = dims[3] if layout == "NCHW" else dims[1]
-    if depth not in (0, 1, 3) and other in (1, 3):
+    if depth not in (1, 3) and other in (1, 3):
         raise ArtifactError(f"{shown}, which is not {layout}; add --layout {'NHWC' if layout == 'NCHW' else 'NCHW'}")
     if depth not in (0, 1, 3) or (depth and channels and depth != channels):
         raise ArtifactError(f"{shown}: {depth} channels, {channels or '1 or 3'} expected; give --channels as it has")
@@ -166,8 +166,10 @@ def run(net: onnx.ModelProto, pictures: list[Array]) -> list[dict[str, Array]]:
 
 def is_half(net: onnx.ModelProto) -> bool:
     """Whether any of it is in half precision."""
-    attributes = (attribute.t for node in net.graph.node for attribute in node.attribute if attribute.HasField("t"))
-    kinds = {tensor.data_type for tensor in (*net.graph.initializer, *attributes)}
+    attributes = [attribute for node in net.graph.node for attribute in node.attribute]
+    kinds = {tensor.data_type for tensor in net.graph.initializer}
+    kinds |= {attribute.t.data_type for attribute in attributes if attribute.HasField("t")}
+    kinds |= {attribute.i for attribute in attributes if attribute.name == "to"}  # of a Cast
     return TensorProto.FLOAT16 in kinds | {value.type.tensor_type.elem_type for value in net.graph.input}
 
 

@@ -289,6 +289,8 @@ def _flat(proto: onnx.ModelProto) -> None:
         (net(channels=1), {"channels": 3}, r"input input is \(n, 1, h, w\): 1 channels, 3 expected"),
         (net(channels=4), {}, "4 channels, 1 or 3 expected"),
         (net(layout="NHWC", shape=(1, 64, 64, 3)), {}, "which is not NCHW; add --layout NHWC"),
+        (net(layout="NHWC"), {}, "which is not NCHW; add --layout NHWC"),
+        (net(), {"layout": "NHWC"}, "which is not NHWC; add --layout NCHW"),
         (net(shape=("n", "c", "h", "w")), {}, "leaves the channels open; add --channels 1 or 3"),
         (net(shape=(4, 3, "h", "w")), {}, "4 pictures at once; export it for one"),
         (net(shape=(1, 3, 64, 96)), {"size": None}, "expected a square"),

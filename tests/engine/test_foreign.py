@@ -44,6 +44,16 @@ def test_a_plain_network_is_single_and_of_one_size_and_under_names_of_its_own(ki
     assert original.graph.input[0].name == "input", "the original stays as it was"
 
 
+def test_half_precision_between_casts_becomes_single_too() -> None:
+    ends = [("Cast", {"to": TensorProto.FLOAT16}), ("Exp", {}), ("Cast", {"to": TensorProto.FLOAT16})]
+    original = read(ends=ends)
+    assert is_half(original)
+    made = plain(original, input_of(original, "NCHW", None, 64))
+    assert not is_half(made)
+    (answer,) = run(made, [np.zeros((1, 3, 64, 64), np.float32)])
+    assert answer["net.output"].dtype == np.float32
+
+
 def test_constants_are_folded_on_standard_operators_alone() -> None:
     proto = read(ends=[("Mul", {"constant": 2.0})])
     folded = fold(proto)
