@@ -15,6 +15,7 @@ from edge3vt.core.shipped import find
 from edge3vt.engine.manifest import EngineManifest, VerifyReport
 from edge3vt.engine.manifest import read as read_manifest
 from edge3vt.engine.recipe import EngineRecipe
+from edge3vt.engine.slots import active
 from edge3vt.engine.verify import verify as verify_engine
 
 
@@ -23,17 +24,21 @@ def build(
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="The engine folder; default engines/build/NAME.")
     ] = None,
+    release: Annotated[
+        int | None, typer.Option(min=1, help="Its release; default one more than that of the engine it replaces.")
+    ] = None,
     overwrite: Overwrite = False,
     json: Json = False,
 ) -> int:
-    """Build an engine for this machine from a recipe, and verify it.
+    """Build an engine for this machine from a recipe, verify it, and sign it with this machine's key.
 
     Example: edge3vt build cpu-int8
     """
     asked = read_toml(EngineRecipe, find("recipe", recipe))
     folder = out or BUILDS / asked.name
-    manifest = build_engine(asked, folder, overwrite=overwrite)
-    text = f"{folder}: {asked.precision} engine for {asked.runtime} {manifest.runtime_version}, verified"
+    manifest = build_engine(asked, folder, overwrite=overwrite, release=release)
+    runtime = f"{asked.runtime} {manifest.runtime_version}"
+    text = f"{folder}: {asked.precision} engine for {runtime}, release {manifest.release}, verified and signed"
     return finish("build", True, {"engine": str(folder), "manifest": manifest}, [text], json=json)
 
 
@@ -41,7 +46,7 @@ def verify(
     engine: Annotated[Path, typer.Argument(help="An engine folder.")],
     json: Json = False,
 ) -> int:
-    """Check an engine's hashes, and hold its output against the FP32 model on golden frames.
+    """Check an engine's signature and hashes, and hold its output against the FP32 model on golden frames.
 
     Example: edge3vt verify engines/build/cpu-int8
     """
@@ -58,7 +63,8 @@ def verify(
 
 
 def verified(engine: Path) -> tuple[EngineManifest, VerifyReport]:
-    """The engine's manifest, and how it does now on its golden frames."""
+    """The manifest of an engine folder, or of an active slot, and how it does now on its golden frames."""
+    engine = active(engine)
     manifest = read_manifest(engine)
     model = named_model(manifest.recipe.model)
     return manifest, verify_engine(engine, model.data, pictures_of(manifest.recipe.golden, model.spec))

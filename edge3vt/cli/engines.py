@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from pathlib import Path
 
 from edge3vt.calibrate.qdq import insert
@@ -12,9 +14,10 @@ from edge3vt.core.documents import read_json, read_toml
 from edge3vt.core.errors import ArtifactError
 from edge3vt.core.shipped import find
 from edge3vt.engine.build import build
-from edge3vt.engine.manifest import EngineManifest, open_verified
+from edge3vt.engine.manifest import EngineManifest, read
 from edge3vt.engine.model import Model, read_model
-from edge3vt.engine.open import runtime_version
+from edge3vt.engine.open import target
+from edge3vt.engine.place import recover
 from edge3vt.engine.recipe import EngineRecipe
 
 ASSETS = Path(__file__).resolve().parents[1] / "assets"
@@ -35,34 +38,65 @@ def named_table(recipe: EngineRecipe) -> CalibrationTable:
     return read_json(CalibrationTable, find("table", recipe.table or ""))
 
 
-def build_engine(recipe: EngineRecipe, out: Path, *, overwrite: bool) -> EngineManifest:
+def named_weights(model: str) -> str | None:
+    """SHA-256 of the weights that a shipped asset's ONNX file was exported from; None for any other model."""
+    record = ASSETS / model / "record.json"
+    if not record.exists():
+        return None
+    weights: str = json.loads(record.read_text(encoding="utf-8"))["files"]["student.safetensors"]
+    return weights
+
+
+def prepare(recipe: EngineRecipe, model: Model, table: CalibrationTable | None) -> bytes:
+    """What the recipe's runtime gets: the model, or its quantised form. Raises ArtifactError."""
+    return model.data if table is None else insert(model.data, table, "cpu")
+
+
+def build_engine(
+    recipe: EngineRecipe,
+    out: Path,
+    *,
+    overwrite: bool,
+    release: int | None = None,
+    keep: Callable[[EngineManifest], bool] | None = None,
+) -> EngineManifest:
     """Model, table and recipe -> an engine folder, verified. Raises ArtifactError when it misses its limits."""
     model = named_model(recipe.model)
-    prepared = model.data
-    if recipe.precision == "int8":
-        table = named_table(recipe)
+    table = named_table(recipe) if recipe.precision == "int8" else None
+    if table is not None:
         refuse_same_set(table, named_set(recipe.golden).sha256, recipe.golden)
-        prepared = insert(model.data, table, "cpu")
-    return build(recipe, model.data, prepared, pictures_of(recipe.golden, model.spec), out, overwrite=overwrite)
+    return build(
+        recipe,
+        model.data,
+        prepare(recipe, model, table),
+        pictures_of(recipe.golden, model.spec),
+        out,
+        overwrite=overwrite,
+        weights_sha256=named_weights(recipe.model),
+        release=release,
+        keep=keep,
+    )
 
 
 def ready_engine(recipe_name: str = DEFAULT_RECIPE) -> Path:
     """The built engine of a recipe; built first where there is none, or none that is whole and up to date."""
     recipe = read_toml(EngineRecipe, find("recipe", recipe_name))
     out = BUILDS / recipe.name
+    table = named_table(recipe).sha256 if recipe.precision == "int8" else None
+    wanted = recipe, named_model(recipe.model).sha256, table, target(recipe.runtime)
+
+    def serves(manifest: EngineManifest) -> bool:
+        return (manifest.recipe, manifest.source_sha256, manifest.table_sha256, manifest.target) == wanted
+
+    recover(out)
     if out.exists():
         try:
-            manifest, _ = open_verified(out)
-            if (manifest.recipe, manifest.source_sha256, manifest.runtime_version) == (
-                recipe,
-                named_model(recipe.model).sha256,
-                runtime_version(recipe.runtime),
-            ):
+            if serves(read(out)):
                 return out
-            note(f"{out}: of another model, recipe or runtime version; building it again")
+            note(f"{out}: of another model, table, recipe, runtime version or machine; building it again")
         except ArtifactError as error:
             note(f"{error}; building it again")
     else:
         note(f"building the engine {recipe.name} for this machine")
-    build_engine(recipe, out, overwrite=True)
+    build_engine(recipe, out, overwrite=True, keep=serves)
     return out
