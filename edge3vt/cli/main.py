@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from edge3vt import __version__
-from edge3vt.cli import adopt, build, calibrate, cart, data, demo, evaluate, lint, phantom, run, train
+from edge3vt.cli import adopt, build, calibrate, cart, data, demo, doctor, evaluate, lint, phantom, run, train
 from edge3vt.cli.output import note
 from edge3vt.core.errors import Edge3vtError
 
@@ -37,6 +37,7 @@ app.command("lint")(lint.lint)
 app.command("build")(build.build)
 app.command("verify")(build.verify)
 app.command("evaluate")(evaluate.evaluate)
+app.command("doctor")(doctor.doctor)
 app.add_typer(cart.app, name="engines")
 app.add_typer(data.app, name="data")
 

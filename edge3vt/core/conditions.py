@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge3vt.core.jetson import Jetson, jetson
-from edge3vt.core.nvml import Card, card
+from edge3vt.core.jetson import Jetson
+from edge3vt.core.nvml import Card
 
 GPU_NODES = ("gpu", "ga10b", "gv11b", "gpc")  # in the devfreq names: 17000000.gpu (Orin), gpu-gpc-0 (Thor)
 
@@ -26,14 +26,8 @@ class Conditions:
     over_current: int | None
 
 
-def conditions() -> Conditions:
-    """Of this machine, now."""
-    board = jetson()
-    return read_conditions(Path("/"), board, None if board else card())
-
-
-def read_conditions(root: Path, board: Jetson | None, found: Card | None) -> Conditions:
-    """From sysfs for a Jetson and for any CPU; from NVML for a card: it does not tell whether clocks are locked."""
+def conditions(board: Jetson | None, found: Card | None, root: Path = Path("/")) -> Conditions:
+    """Of this machine, now: from sysfs of a Jetson and of any CPU; from NVML of a card, which tells of no lock."""
     policies = sorted((root / "sys/devices/system/cpu/cpufreq").glob("policy*"))
     cpu_locked = _all([_locked(policy, "scaling_min_freq", "scaling_max_freq") for policy in policies])
     temperatures = list(_temperatures(root))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from edge3vt.core.conditions import Conditions, conditions, obstacles, read_conditions
+from edge3vt.core.conditions import Conditions, conditions, obstacles
 from edge3vt.core.jetson import Jetson
 from edge3vt.core.nvml import Card
 
@@ -46,7 +46,7 @@ def tree(root: Path, **files: object) -> Path:
 
 
 def test_a_jetson_with_locked_clocks_stands_against_nothing(tmp_path: Path) -> None:
-    found = read_conditions(tree(tmp_path), ORIN, None)
+    found = conditions(ORIN, None, tree(tmp_path))
     assert found == Conditions(True, True, 1020, 62.5, False, (), 3)
     assert obstacles(found, gpu=True) == ()
 
@@ -63,33 +63,33 @@ def test_a_jetson_with_locked_clocks_stands_against_nothing(tmp_path: Path) -> N
     ],
 )
 def test_each_obstacle_is_seen_and_unknown_is_one(tmp_path: Path, files: dict[str, object], expected: str) -> None:
-    assert obstacles(read_conditions(tree(tmp_path, **files), ORIN, None), gpu=True) == (expected,)
+    assert obstacles(conditions(ORIN, None, tree(tmp_path, **files)), gpu=True) == (expected,)
 
 
 def test_the_gpu_of_thor_has_another_name(tmp_path: Path) -> None:
     root = tree(tmp_path, gpu_min_freq=306000000)
     (root / "sys/class/devfreq/17000000.gpu").rename(root / "sys/class/devfreq/gpu-gpc-0")
-    assert read_conditions(root, ORIN, None).gpu_locked is False
+    assert conditions(ORIN, None, root).gpu_locked is False
 
 
 def test_of_a_machine_that_tells_nothing_all_is_unknown(tmp_path: Path) -> None:
     for board in (ORIN, None):
-        found = read_conditions(tmp_path, board, None)
+        found = conditions(board, None, tmp_path)
         assert found == Conditions(None, None, None, None, None, (), None)
         assert len(obstacles(found, gpu=True)) == 3
         assert obstacles(found, gpu=False) == ("the CPU's clocks are unknown",)
 
 
 def test_a_card_does_not_tell_whether_its_clocks_are_locked(tmp_path: Path) -> None:
-    found = read_conditions(tree(tmp_path), None, CARD)
+    found = conditions(None, CARD, tree(tmp_path))
     assert (found.cpu_locked, found.gpu_locked, found.gpu_clock_mhz, found.slowed) == (True, None, 562, False)
     assert obstacles(found, gpu=True) == ("the GPU's clocks are unknown",)
     assert found.temperature_c == 62.5
     hot = dataclasses.replace(CARD, temperature_c=88, slowed=("thermal limit (hardware)",))
-    found = read_conditions(tree(tmp_path), None, hot)
+    found = conditions(None, hot, tree(tmp_path))
     assert found.temperature_c == 88
     assert "throttled: thermal limit (hardware)" in obstacles(found, gpu=True)
 
 
 def test_this_machine_has_conditions() -> None:
-    assert isinstance(conditions(), Conditions)
+    assert isinstance(conditions(None, None), Conditions)
