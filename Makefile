@@ -1,4 +1,5 @@
 # make demo: set up .venv (no torch) and run the demo.    make check: set up .venv-dev and run every check.
+# make bindings: fetch NVIDIA's bindings and TensorRT-RTX, and run the checks against them; no GPU is needed.
 # Another Python: make demo PYTHON=python3.12
 
 PYTHON ?= python3
@@ -6,7 +7,7 @@ PY := $(shell $(PYTHON) -c 'import sys; print("py%d%d" % sys.version_info[:2])' 
 PINS := constraints/$(PY).txt
 DEV := .venv-dev/bin
 
-.PHONY: demo check clean
+.PHONY: demo check bindings clean
 
 demo: .venv/$(PY)-installed
 	.venv/bin/edge3vt demo
@@ -17,6 +18,10 @@ check: .venv-dev/$(PY)-installed
 	$(DEV)/mypy
 	$(DEV)/lint-imports --no-logo
 	$(DEV)/python -m pytest
+
+bindings: .venv-dev/$(PY)-installed
+	$(DEV)/python -m pip install -q --disable-pip-version-check -c $(PINS) --no-build-isolation -e '.[rtx]'
+	$(DEV)/python -m pytest -rs -m "slow or not slow" tests/test_aarch64.py tests/engine/test_tensorrt_api.py tests/engine/test_rtx.py
 
 clean:
 	rm -rf .venv .venv-dev build dist out engines/build .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
