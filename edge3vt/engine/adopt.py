@@ -217,7 +217,7 @@ def _difference(logits: Logits, truth: Array, output: Output) -> float:
     if output.activation == "argmax":
         return float(np.mean(logits.argmax(axis=1) != expected[:, 0]))
     found = logits[:, int(output.fills) :].astype(np.float64)
-    if found.shape != expected.shape:
+    if found.shape != expected.shape or not np.isfinite((found.sum(), expected.sum())).all():
         return float("inf")
     if output.activation == "none":
         return float(np.abs(found - expected).max() / max(np.abs(expected).max(), SMALLEST))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -24,6 +25,11 @@ OPSET = 17
 """The last that TensorRT 8.6 reads."""
 MIN_OPSET = 13  # the first with scales per channel, which quantisation needs
 DEFAULT_PX = 256
+KINDS: dict[int, np.dtype[Any]] = {
+    TensorProto.FLOAT: np.dtype(np.float32),
+    TensorProto.FLOAT16: np.dtype(np.float16),
+    TensorProto.UINT8: np.dtype(np.uint8),
+}
 PREFIX = "net."
 """Before every name of the network, so that none is one of the contract's."""
 
@@ -55,6 +61,8 @@ def read_foreign(data: bytes) -> onnx.ModelProto:
         raise ArtifactError(f"not an ONNX model (it cannot be parsed); {remedy}") from error
     if any(entry.key == METADATA_KEY for entry in net.metadata_props):
         raise ArtifactError("is in the engine contract already; use it as it is")
+    if not all(isinstance(text, str) for text in _texts(net)):
+        raise ArtifactError(f"a name in it is no Unicode, it is damaged; {remedy}")
     for value in (*net.graph.input, *net.graph.output, *net.graph.value_info):
         for dim in value.type.tensor_type.shape.dim:
             if dim.dim_value < 0:  # some exporters write -1 for a size that is open
@@ -63,7 +71,7 @@ def read_foreign(data: bytes) -> onnx.ModelProto:
         raise ArtifactError(f"{problem}; {remedy}")
     try:
         onnx.checker.check_model(net)
-    except onnx.checker.ValidationError as error:
+    except (onnx.checker.ValidationError, UnicodeDecodeError) as error:
         raise ArtifactError(f"not a valid ONNX model ({_line(error)}); {remedy}") from error
     _drop_remarks(net)
     constants = {tensor.name for tensor in net.graph.initializer}
@@ -80,9 +88,10 @@ def input_of(net: onnx.ModelProto, layout: Layout, channels: int | None, size: i
     """The input, with what the graph leaves open filled in. Raises ArtifactError where graph and words disagree."""
     value = net.graph.input[0]
     tensor = value.type.tensor_type
-    kind = np.dtype(helper.tensor_dtype_to_np_dtype(tensor.elem_type)) if tensor.elem_type else np.dtype(object)
-    if kind not in (np.float32, np.float16, np.uint8):
-        found = TensorProto.DataType.Name(tensor.elem_type)
+    kind = KINDS.get(tensor.elem_type)
+    if kind is None:
+        known = tensor.elem_type in TensorProto.DataType.values()
+        found = TensorProto.DataType.Name(tensor.elem_type) if known else f"of type {tensor.elem_type}"
         raise ArtifactError(f"input {value.name} is {found}, expected FLOAT, FLOAT16 or UINT8; export it again")
     dims = [d.dim_value for d in tensor.shape.dim]
     shown = f"input {value.name} is {_shown(tensor.shape)}"
@@ -232,6 +241,19 @@ def _to_float32(net: onnx.ModelProto) -> None:
 def _widen(tensor: TensorProto) -> None:
     if tensor.data_type == TensorProto.FLOAT16:
         tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float32), tensor.name))
+
+
+def _texts(net: onnx.ModelProto) -> Iterator[object]:
+    """All names; protobuf gives bytes for those that are no Unicode."""
+    graph = net.graph
+    yield from (entry.domain for entry in net.opset_import)
+    for value in (*graph.input, *graph.output, *graph.value_info):
+        yield value.name
+        yield from (dim.dim_param for dim in value.type.tensor_type.shape.dim)
+    yield from (tensor.name for tensor in graph.initializer)
+    for node in graph.node:
+        yield from (node.name, node.op_type, node.domain, *node.input, *node.output)
+        yield from (attribute.name for attribute in node.attribute)
 
 
 def _forget_shapes(net: onnx.ModelProto) -> None:

@@ -20,6 +20,7 @@ from edge3vt.core.spec import METADATA_KEY
 from edge3vt.engine import adopt as module
 from edge3vt.engine.adopt import Adopted, Adoption, adopt
 from edge3vt.engine.buffers import empty
+from edge3vt.engine.ending import Output
 from edge3vt.engine.open import open_model
 from tests import nets
 from tests.engine.foreign_nets import NAMES, Array, End, answer, net
@@ -252,6 +253,10 @@ def _second_input(proto: onnx.ModelProto) -> None:
     proto.graph.input.append(helper.make_tensor_value_info("prompt", TensorProto.FLOAT, [1]))
 
 
+def _unknown_type(proto: onnx.ModelProto) -> None:
+    proto.graph.input[0].type.tensor_type.elem_type = 99
+
+
 def _custom(proto: onnx.ModelProto) -> None:
     proto.graph.node[1].domain = "com.other"
 
@@ -275,7 +280,10 @@ def _flat(proto: onnx.ModelProto) -> None:
     ("data", "words", "message"),
     [
         (b"no model", {}, "not an ONNX model"),
+        (changed(net(), _unknown_type), {}, "input input is of type 99, expected FLOAT"),
+        (net(kind=TensorProto.DOUBLE), {}, "input input is DOUBLE, expected FLOAT, FLOAT16 or UINT8"),
         (nets.student(), {}, "is in the engine contract already; use it as it is"),
+        (net().replace(b"node0", b"nod\xff0"), {}, "a name in it is no Unicode, it is damaged"),
         (changed(net(), _external), {}, "lies in another file, external data is not read"),
         (changed(net(), _custom), {}, "uses the operator domain com.other"),
         (changed(net(), _control_flow), {}, "node choice holds a subgraph"),
@@ -352,6 +360,28 @@ def test_a_network_that_changes_on_the_way_is_not_kept(
     monkeypatch.setattr(module, "plain", broken)
     with pytest.raises(ArtifactError, match=r"is not the same in the contract \(differs by"):
         adopted(net(ends=[end] if end else []))
+
+
+def test_damaged_files_end_in_one_line_or_are_still_a_network() -> None:
+    rng = np.random.default_rng(0)
+    data, refused = net(ends=[SOFTMAX]), []
+    for _ in range(200):
+        damaged = bytearray(data)
+        for place in rng.integers(0, len(data), 2):
+            damaged[place] ^= 1 << int(rng.integers(0, 8))
+        try:
+            adopted(bytes(damaged[: rng.integers(len(data) // 2, 2 * len(data))]), size=32)
+        except Edge3vtError as error:
+            refused.append(str(error))
+    assert 50 < len(refused) < 200
+    assert not [text for text in refused if "\n" in text]
+
+
+@pytest.mark.parametrize("activation", ["none", "softmax", "sigmoid"])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_values_that_are_no_numbers_are_never_equal(activation: Any, value: float) -> None:
+    found = np.full((1, 2, 4, 4), value, np.float32)
+    assert module._difference(found, found, Output("out", 4, 1, False, activation)) == np.inf
 
 
 def exported(name: str, classes: int) -> bytes:
