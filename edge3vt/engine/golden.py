@@ -22,15 +22,19 @@ from edge3vt.engine.buffers import empty
 from edge3vt.engine.manifest import Tolerance
 
 KEPT = 2
-_HALF_MAX = 6e4  # float16 holds up to 65504
+_HALF_MAX = 1024.0  # of the stored logits: float16 is finest, relatively, well inside its range
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Golden:
-    """frames: uint8 (N, H, W). logits: float16 (N, C, H/s, W/s). view: float32 (N,), NaN without a view logit."""
+    """frames: uint8 (N, H, W). logits: float16 (N, C, H/s, W/s), divided by scale, float32 (N,).
+
+    view: float32 (N,), NaN without a view logit.
+    """
 
     frames: NDArray[np.uint8]
     logits: NDArray[np.float16]
+    scale: NDArray[np.float32]
     view: NDArray[np.float32]
 
 
@@ -39,9 +43,12 @@ def choose(session: Session, frames: Iterable[Pixels]) -> Golden:
     answers = [(frame, *_answer(session, frame)) for frame in frames]
     masks = [logits.argmax(axis=0) for _, logits, _ in answers]
     best = sorted(range(len(answers)), key=lambda i: (-len(np.unique(masks[i])), -np.count_nonzero(masks[i]), i))[:KEPT]
+    logits = np.stack([answers[i][1] for i in best])
+    scale = np.maximum(np.abs(logits).max(axis=(1, 2, 3)) / _HALF_MAX, np.finfo(np.float32).tiny).astype(np.float32)
     return Golden(
         np.stack([answers[i][0] for i in best]),
-        np.stack([answers[i][1] for i in best]).clip(-_HALF_MAX, _HALF_MAX).astype(np.float16),
+        (logits / scale[:, None, None, None]).astype(np.float16),
+        scale,
         np.array([answers[i][2] for i in best], np.float32),
     )
 
@@ -49,7 +56,7 @@ def choose(session: Session, frames: Iterable[Pixels]) -> Golden:
 def to_bytes(golden: Golden) -> bytes:
     """As a NumPy archive."""
     file = io.BytesIO()
-    np.savez_compressed(file, frames=golden.frames, logits=golden.logits, view=golden.view)
+    np.savez_compressed(file, frames=golden.frames, logits=golden.logits, scale=golden.scale, view=golden.view)
     return file.getvalue()
 
 
@@ -57,13 +64,14 @@ def from_bytes(data: bytes, spec: ModelSpec) -> Golden:
     """Golden frames of an engine of ``spec``, from bytes that were hashed. Raises ArtifactError."""
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-            golden = Golden(archive["frames"], archive["logits"], archive["view"])
+            golden = Golden(*(archive[name] for name in ("frames", "logits", "scale", "view")))
     except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise ArtifactError(f"{spec.model_id}: the golden frames cannot be read ({error}); build it again") from error
     count = len(golden.frames)
     for array, kind, shape in (
         (golden.frames, np.uint8, (count, *spec.input_shape[2:])),
         (golden.logits, np.float16, (count, *spec.logits_shape[1:])),
+        (golden.scale, np.float32, (count,)),
         (golden.view, np.float32, (count,)),
     ):
         if array.dtype != kind or array.shape != shape or not count:
@@ -79,16 +87,14 @@ def prove(session: Session, golden: Golden, tolerance: Tolerance, *, remedy: str
     name = session.spec.model_id
     for i, frame in enumerate(golden.frames):
         logits, view = _answer(session, frame)
-        expected = golden.logits[i].astype(np.float32)
+        expected = golden.logits[i].astype(np.float32) * golden.scale[i]
         if not np.isfinite(logits).all() or (session.spec.has_view and not np.isfinite(view)):
             raise ArtifactError(f"{name}: NaN or infinity on golden frame {i}; {remedy}")
         mask = logits.argmax(axis=0)
         if len(np.unique(mask)) < 2:
             raise ArtifactError(f"{name}: a blank mask on golden frame {i}: one class everywhere; {remedy}")
         agreement = float((mask == expected.argmax(axis=0)).mean())
-        error = float(
-            np.abs(logits.clip(-_HALF_MAX, _HALF_MAX) - expected).mean() / max(np.abs(expected).mean(), 1e-12)
-        )
+        error = float(np.abs(logits - expected).mean() / max(np.abs(expected).mean(), 1e-12))
         difference = abs(view - float(golden.view[i])) if session.spec.has_view else 0.0
         for what, value, kept, limit in (
             ("agreement", agreement, agreement >= tolerance.min_agreement, f"at least {tolerance.min_agreement}"),

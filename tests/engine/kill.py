@@ -174,6 +174,8 @@ def run(count: int, *, by: str, seed: int, probe: bool) -> tuple[int, list[str]]
                 code = child(late)
             died += code in (-signal.SIGKILL, -signal.SIGALRM)
             title = f"{scene}, killed at {by} {at:.4g}"
+            if code > 0:
+                faults.append(f"{title}: it failed before that")
             release = child(lambda s=scene: start(s, root, packed))  # type: ignore[misc]
             if release not in ((1, 2) if "another" in scene else (1,)):
                 faults.append(f"{title}: the next start ended with {release}")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,8 +11,10 @@ from onnx import numpy_helper
 
 from edge3vt.core.digest import sha256_bytes
 from edge3vt.core.errors import ArtifactError, DataError
+from edge3vt.engine import keyring
 from edge3vt.engine.build import build
-from edge3vt.engine.manifest import ENGINE, open_verified
+from edge3vt.engine.manifest import ENGINE, Chain, EngineManifest, open_verified
+from edge3vt.engine.model import read_model
 from edge3vt.engine.recipe import EngineRecipe, VerifyLimits
 from tests import nets
 
@@ -85,6 +88,45 @@ def test_an_existing_output_is_kept_unless_asked(engine: Path, fp32: bytes, int8
     build(recipe(precision="fp32"), fp32, fp32, GOLDEN, engine, overwrite=True)
     assert (engine / ENGINE).read_bytes() == fp32
     assert list(engine.parent.iterdir()) == [engine]
+
+
+def test_releases_count_up_and_stay_above_the_floor(
+    engine: Path, fp32: bytes, recipe: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(keyring.VARIABLE, str(shutil.copytree(keyring.keys_folder(), tmp_path / "keys")))
+
+    def built(**options: int) -> int:
+        return build(recipe(precision="fp32"), fp32, fp32, GOLDEN, engine, overwrite=True, **options).release
+
+    assert built() == 2
+    keyring.raise_floor(keyring.own_key()[0], "small", 7)
+    assert built() == 7
+    assert built(release=9) == 9
+    open_verified(engine)
+
+
+def test_what_another_process_built_meanwhile_is_kept_if_it_serves(
+    engine: Path, fp32: bytes, int8: bytes, recipe: Make
+) -> None:
+    there, _ = open_verified(engine)
+    asked = []
+
+    def serves(manifest: EngineManifest) -> bool:
+        asked.append(manifest)
+        return len(asked) == 1
+
+    assert build(recipe(), fp32, int8, GOLDEN, engine, overwrite=True, keep=serves) == there
+    assert build(recipe(), fp32, int8, GOLDEN, engine, overwrite=True, keep=serves).release == 2
+    (engine / ENGINE).write_bytes(b"x")
+    assert build(recipe(), fp32, int8, GOLDEN, engine, overwrite=True, keep=serves).release == 1
+    assert len(asked) == 2  # a damaged one is not asked about
+
+
+def test_the_chain_names_every_link(fp32: bytes, int8: bytes, recipe: Make, tmp_path: Path) -> None:
+    manifest = build(recipe(), fp32, int8, GOLDEN, tmp_path / "engine", weights_sha256="w")
+    table = read_model(int8).table_sha256
+    assert table is not None
+    assert manifest.chain == Chain("w", sha256_bytes(fp32), table, sha256_bytes(int8))
 
 
 def test_a_folder_that_is_no_engine_is_never_overwritten(

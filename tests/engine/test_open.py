@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import sys
 from collections.abc import Iterator
@@ -13,10 +14,12 @@ import pytest
 
 from edge3vt.core.errors import ArtifactError, BackendMissingError, EngineError
 from edge3vt.core.session import Session
+from edge3vt.engine import open as module
 from edge3vt.engine.fake import FakeSession
-from edge3vt.engine.manifest import ENGINE
+from edge3vt.engine.manifest import ENGINE, GOLDEN, MANIFEST, Target, read
 from edge3vt.engine.open import open_engine, open_model, runtime_version
 from tests import nets
+from tests.engine.test_manifest import reseal
 
 SIZE = 64
 KINDS = ["onnxruntime-fp32", "onnxruntime-int8", "openvino-fp32", "openvino-int8", "fake"]
@@ -146,3 +149,65 @@ def test_a_flipped_bit_anywhere_is_refused_before_a_runtime_sees_it(
         (engine / ENGINE).write_bytes(damaged)
         with pytest.raises(ArtifactError, match=r"engine\.onnx: SHA-256 is .*edge3vt build small"):
             open_engine(engine)
+
+
+def test_another_target_is_refused_naming_both_and_the_remedy(engine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    there = read(engine).target
+    monkeypatch.setattr(module, "_backend", lambda _: pytest.fail("a runtime was asked"))
+    facts = there.facts | {"instruction sets": "avx2"}
+    for here, message in (
+        (Target("0.1", there.facts), f"built for onnxruntime version {there.runtime_version}, here is 0.1"),
+        (Target(there.runtime_version, facts), f"for instruction sets {there.facts['instruction sets']}, here is avx2"),
+        (Target(there.runtime_version, {"system": there.facts["system"]}), "here is unknown"),
+    ):
+        monkeypatch.setattr(module, "target", lambda _, here=here: here)
+        with pytest.raises(ArtifactError, match=rf"{message}; build it again: edge3vt build small -o .* --overwrite"):
+            open_engine(engine)
+
+
+def test_an_engine_that_was_never_verified_is_refused(engine: Path) -> None:
+    reseal(engine, verify=None, files={ENGINE: json.loads((engine / MANIFEST).read_text())["files"][ENGINE]})
+    (engine / GOLDEN).unlink()
+    with pytest.raises(ArtifactError, match="the engine was never verified; build it again"):
+        open_engine(engine)
+
+
+def test_what_was_checked_is_what_is_loaded(engine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that is replaced after it was read changes nothing."""
+    sound = (engine / ENGINE).read_bytes()
+    loaded = []
+
+    def replaced(model: bytes, *arguments: object) -> Session:
+        loaded.append(model)
+        return open_model(model, *arguments)  # type: ignore[arg-type]
+
+    def target(runtime: object) -> Target:
+        (engine / ENGINE).write_bytes(nets.student(SIZE, seed=1))
+        return read_target
+
+    read_target = read(engine).target
+    monkeypatch.setattr(module, "target", target)
+    monkeypatch.setattr(module, "open_model", replaced)
+    open_engine(engine).close()
+    assert loaded == [sound]
+
+
+def test_a_session_whose_answers_are_blank_is_closed_and_refused(engine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Blank(FakeSession):
+        def run(self, pixels: np.ndarray, logits: np.ndarray, view: np.ndarray | None = None) -> None:
+            super().run(pixels, logits, view)
+            logits[:, 0] = 1000
+
+    blank = Blank(nets.spec(SIZE))
+    monkeypatch.setattr(module, "open_model", lambda *_: blank)
+    with pytest.raises(ArtifactError, match="a blank mask on golden frame 0"):
+        open_engine(engine)
+    with pytest.raises(EngineError, match="closed"):
+        blank.run(*buffers())
+
+
+def test_an_engine_half_replaced_by_a_killed_build_is_put_back(engine: Path) -> None:
+    engine.rename(engine.with_name(".small.old"))
+    engine.with_name(".small.part").mkdir()
+    open_engine(engine).close()
+    assert sorted(path.name for path in engine.parent.iterdir()) == ["small"]
