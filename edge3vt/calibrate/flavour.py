@@ -10,6 +10,7 @@ import numpy as np
 
 Flavour = Literal["cpu", "tensorrt-fp32", "tensorrt-fp16"]
 MIN_OPSET = 13  # the first with scales per channel
+MANY = 1_000  # all inputs of an operator
 LARGEST_HALF = float(np.finfo(np.float16).max)
 
 
@@ -27,7 +28,7 @@ class Scheme:
 
 
 _CPU = Scheme(
-    activations={"Conv": 1, "Add": 2, "Resize": 1, "GlobalAveragePool": 1},
+    activations={"Conv": 1, "Add": 2, "Concat": MANY, "MaxPool": 1, "Resize": 1, "GlobalAveragePool": 1},
     weighted=frozenset({"Conv"}),
     signed=False,
     half=False,

@@ -1,9 +1,9 @@
 """Explicit quantisation: QuantizeLinear and DequantizeLinear written into a model from its calibration table.
 
 Flavour "cpu": activations uint8 per tensor, zero point 0 where nothing is negative; weights int8, symmetric, per
-output channel; biases float. Q/DQ stands on what enters Conv, Add, Resize and GlobalAveragePool and never between
-Conv and Relu: so ONNX Runtime fuses QLinearConv and QLinearAdd, and OpenVINO keeps 8 bits from the stem to the
-logits. Signed activations would run 1.6-2 times slower on ONNX Runtime.
+output channel; biases float. Q/DQ stands on what enters Conv, Add, Concat, MaxPool, Resize and GlobalAveragePool and
+never between Conv and Relu: so ONNX Runtime fuses QLinearConv and QLinearAdd, and OpenVINO keeps 8 bits from the stem
+to the logits. Signed activations would run 1.6-2 times slower on ONNX Runtime.
 
 Flavours "tensorrt-fp32" and "tensorrt-fp16": activations int8 and symmetric too. Q/DQ stands on what enters Conv,
 ConvTranspose and Gemm, and on the skip input of a residual Add, so that the addition can run inside the convolution
@@ -29,6 +29,8 @@ from edge3vt.core.documents import suggestion
 from edge3vt.core.errors import ArtifactError, ConfigError
 from edge3vt.core.spec import SOURCE_KEY, TABLE_KEY
 
+BOUNDED = ("Concat", "MaxPool")
+"""Operators whose output bounds what of their inputs matters."""
 ScaleType = type[np.float32] | type[np.float16]
 Scale = NDArray[np.float32] | NDArray[np.float16]
 
@@ -122,7 +124,7 @@ class _Quantiser:
         self._scales: ScaleType = np.float16 if scheme.half else np.float32
         self._wiring = Wiring(graph)
         self._constants = dict(self._wiring.constants)
-        self._moved = {node.output[0]: node.input[0] for node in graph.node if _nearest(node)}
+        self._moved = {node.output[0]: node.input[0] for node in graph.node if _moves(node)}
         self._nodes: list[onnx.NodeProto] = []
         self._done: dict[str, str] = {}
 
@@ -131,7 +133,7 @@ class _Quantiser:
             indices = _activations(node, self._scheme, self._wiring)
             if indices and layer_name(node) not in self._keep_float:
                 for i in indices:
-                    node.input[i] = self._activation(node.input[i])
+                    node.input[i] = self._activation(node.input[i], node)
                 if node.op_type in self._scheme.weighted:
                     node.input[1] = self._weight(node)
             self._nodes.append(node)
@@ -141,9 +143,11 @@ class _Quantiser:
         self._graph.node.extend(self._nodes)
         self._graph.initializer.extend(kept)
 
-    def _activation(self, name: str) -> str:
+    def _activation(self, name: str, taker: onnx.NodeProto) -> str:
         if name not in self._done:
-            span = self._range(name)
+            span = self._range(name, taker)
+            if span is None:
+                return name
             scale, zero = symmetric_scale(span, self._scales) if self._scheme.signed else activation_scale(span)
             inputs = [name, self._constant(f"{name}.scale", scale), self._constant(f"{name}.zero", zero)]
             self._nodes.append(helper.make_node("QuantizeLinear", inputs, [f"{name}.q"], name=f"{name}.q"))
@@ -170,12 +174,22 @@ class _Quantiser:
         self._nodes.append(helper.make_node("DequantizeLinear", inputs, [output], name=output, axis=axis))
         return output
 
-    def _range(self, name: str) -> TensorRange:
-        """The tensor's range; a nearest Resize only moves values, so both its ends share one scale."""
-        while name in self._moved:
-            name = self._moved[name]
-        if name not in self._table.ranges:
+    def _range(self, name: str, taker: onnx.NodeProto) -> TensorRange | None:
+        """The tensor's range; a nearest Resize and MaxPool only move values, so both their ends share one scale.
+
+        What Concat joins and MaxPool chooses from is bounded by what they give; None where nothing is known of a
+        tensor that could stay in floats.
+        """
+        source, bounded = name, taker.op_type in BOUNDED
+        while source in self._moved:
+            source = self._moved[source]
+        known = self._table.ranges
+        found = next((n for n in (source, name, taker.output[0] if bounded else "") if n in known), None)
+        if found is None and bounded:
+            return None
+        if found is None:
             raise ArtifactError(f"the calibration table lacks tensor {name} of {self._table.model}; calibrate again")
+        name = found
         span = self._table.ranges[name]
         if self._scheme.half and max(-span.min, span.max) > LARGEST_HALF:
             raise ArtifactError(
@@ -232,5 +246,7 @@ def _stored(largest: NDArray[np.floating], scales: ScaleType) -> Scale:
     return np.asarray(scale)
 
 
-def _nearest(node: onnx.NodeProto) -> bool:
-    return node.op_type == "Resize" and text_attribute(node, "mode", "nearest") == "nearest"
+def _moves(node: onnx.NodeProto) -> bool:
+    return node.op_type == "MaxPool" or (
+        node.op_type == "Resize" and text_attribute(node, "mode", "nearest") == "nearest"
+    )

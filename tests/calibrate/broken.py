@@ -59,14 +59,15 @@ def net() -> Net:
     return found
 
 
-def unquantised(operator: str) -> bytes:
-    """In the flavour for the CPU, with an operator that it does not quantise between a convolution and the logits."""
+def between(operator: str) -> bytes:
+    """In the flavour for the CPU, with an operator between a convolution and the logits."""
     found = net()
-    found.add("MaxPool", [found.x], "pooled", kernel_shape=[1, 1])
     if operator == "Concat":
-        found.add(operator, ["pooled", "a.relu"], "joined", axis=1)
-    elif operator != "MaxPool":
-        found.add(operator, ["pooled"], "after")
+        found.add(operator, ["b.relu", "a.relu"], "joined", axis=1)
+    elif operator == "Transpose":
+        found.add(operator, ["b.relu"], "turned", perm=[0, 1, 3, 2])
+    else:
+        found.add(operator, ["b.relu"], "after")
     model = found.model(64 if operator == "Concat" else 32)
     return insert(model, table(model, count=1))
 
@@ -238,7 +239,7 @@ EXAMPLES: dict[str, list[tuple[TargetName, str | None, Callable[[], bytes]]]] = 
     "concat-scales": [("tensorrt-10.3", "joined", lambda: changed(two_scales, quantised(concat_net(), 64)))],
     "normalisation": [("openvino", "b.n", lambda: changed(normalisation))],
     "signed-activation": [("onnxruntime", "pixels.normal.q", quantised)],
-    "unfused": [("onnxruntime", "b", lambda: unquantised("Sigmoid"))],
+    "unfused": [("onnxruntime", "b", lambda: between("Sigmoid"))],
     "opset": [
         ("tensorrt-8.6", None, lambda: net().model(32, 18)),
         ("tensorrt-10.3", None, lambda: net().model(32, 21)),

@@ -11,7 +11,7 @@ from edge3vt.calibrate.qdq import insert
 from tests.calibrate import graphs
 from tests.calibrate.broken import EXAMPLES
 
-trt: Any = pytest.importorskip("tensorrt_rtx_bindings", reason="TensorRT-RTX is not installed")
+trt: Any = pytest.importorskip("tensorrt_rtx_bindings", reason="TensorRT-RTX is not installed: pip install -e '.[rtx]'")
 SHIPPED = Path(__file__).parents[2] / "edge3vt" / "assets" / "student-s384" / "student.onnx"
 REJECTED = ("zero-point", "int32-bias", "qoperator", "scale", "custom-operator", "resize-antialias", "deform-conv")
 LOGGER = trt.Logger(trt.Logger.INTERNAL_ERROR)

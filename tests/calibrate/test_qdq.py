@@ -14,6 +14,7 @@ from edge3vt.calibrate.flavour import Flavour
 from edge3vt.calibrate.observe import observe
 from edge3vt.calibrate.qdq import activation_scale, insert, layers, quantised_weight, symmetric_scale
 from edge3vt.calibrate.table import TensorRange
+from edge3vt.calibrate.wiring import opset_of
 from edge3vt.core.digest import sha256_bytes
 from edge3vt.core.errors import ArtifactError, ConfigError
 from edge3vt.core.spec import SOURCE_KEY, TABLE_KEY
@@ -56,6 +57,34 @@ def test_onnx_runtime_fuses_every_convolution_but_the_last_and_every_addition(tm
     assert found["QLinearConv"] == wanted["Conv"] - 1
     assert found["QLinearAdd"] == wanted["Add"] == 3
     assert (found["Conv"], found["FusedConv"], found["Add"], found["QuantizeLinear"]) == (1, 0, 0, 1)
+
+
+def test_what_is_joined_and_pooled_stays_in_8_bits_for_the_cpu(tmp_path: Path) -> None:
+    net = graphs.Net()
+    net.conv("a", 1, 8)
+    skip = net.relu()
+    net.add("MaxPool", [net.x], "small", kernel_shape=[2, 2], strides=[2, 2])
+    net.conv("b", 8, 8)
+    net.relu()
+    net.add("Sigmoid", [net.x], "open")
+    net.up("linear")
+    net.add("Concat", [net.x, skip], "joined", axis=1)
+    net.conv("c", 16, 8)
+    net.relu()
+    model = net.model(8)
+    found = insert(model, graphs.table(model))
+    nodes, values = by_name(found), constants(found)
+    assert list(nodes["joined"].input) == ["open.up.dq", f"{skip}.dq"]
+    assert nodes["small"].input[0] == f"{skip}.dq"
+    assert values[f"{skip}.scale"] == values["small.scale"]
+    assert values["open.up.scale"] == values["joined.scale"]
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "optimised.onnx")
+    options.log_severity_level = 3
+    onnxruntime.InferenceSession(found, options, providers=["CPUExecutionProvider"])
+    counts = Counter(node.op_type for node in onnx.load(tmp_path / "optimised.onnx").graph.node)
+    assert (counts["QLinearConv"], counts["QLinearConcat"], counts["FusedConv"]) == (2, 1, 1)
+    assert graphs.error(graphs.logits(found), graphs.logits(model)) < 0.03
 
 
 def test_openvino_keeps_8_bits_from_the_stem_to_the_logits() -> None:
@@ -164,12 +193,13 @@ def test_half_precision_says_the_same_as_its_twin_in_floats(
     assert 0 < graphs.error(half, full) < 0.03
 
 
-@pytest.mark.parametrize("flavour", TENSORRT)
+@pytest.mark.parametrize("flavour", ["cpu", *TENSORRT])
 @pytest.mark.parametrize("model", [graphs.foreign(), graphs.foreign(opset=20), graphs.half_resolution()])
 def test_nets_of_other_shapes_keep_their_numbers(model: bytes, flavour: Flavour) -> None:
     found = insert(model, graphs.table(model), flavour)
     assert 0.001 < graphs.error(graphs.logits(found), graphs.logits(model)) < 0.06
-    assert onnx.load_from_string(found).opset_import[0].version == (17 if flavour == "tensorrt-fp32" else 19)
+    opsets = {"cpu": opset_of(onnx.load_from_string(model)), "tensorrt-fp32": 17, "tensorrt-fp16": 19}
+    assert opset_of(onnx.load_from_string(found)) == opsets[flavour]
     assert found == insert(model, graphs.table(model), flavour)
 
 
