@@ -113,7 +113,7 @@ int8() {
   printf 'schema = 1\nname = "golden"\nsource = "dataset"\npath = "%s"\nsplit = "validation"\ncount = 15\n' \
     "$data" > "$folder/golden.toml"
   edge3vt calibrate "$folder/student.onnx" "$folder/set.toml" --method mse -o "$folder/table.json" --overwrite
-  printf 'schema = 1\nname = "student-int8"\nmodel = "%s"\nprecision = "int8"\nruntime = "openvino"\ntable = "%s"\ngolden = "%s"\n[verify]\nmin_agreement = 0.98\nmin_dice = 0.8\n' \
+  printf 'schema = 1\nname = "student-int8"\nmodel = "%s"\nprecision = "int8"\nruntime = "openvino"\ntable = "%s"\ngolden = "%s"\n[verify]\nmin_agreement = 0.98\nmin_dice = 0.8\nmax_peak_error = 0.3\n' \
     "$folder/student.onnx" "$folder/table.json" "$folder/golden.toml" > "$folder/recipe.toml"
   edge3vt build "$folder/recipe.toml" -o "$folder/engine" --overwrite
   judged "$1" "$2-int8" "$3" "$folder/engine" "$(test_of "$1" "$3")"
