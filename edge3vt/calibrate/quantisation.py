@@ -280,7 +280,7 @@ RULES = (
         "warning",
         ("onnxruntime",),
         "it fuses a convolution only where input, weight and output are quantised, and computes the others in floats",
-        "quantise with flavour cpu, and build nets whose convolutions feed convolutions, Add, Concat, MaxPool or Resize",
+        "quantise with flavour cpu; let convolutions feed convolutions, Add, Concat, MaxPool or Resize",
         "tried on ONNX Runtime 1.32",
         _unfused,
     ),
