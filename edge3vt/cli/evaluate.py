@@ -39,7 +39,8 @@ from edge3vt.core.session import Session
 from edge3vt.core.spec import ModelSpec
 from edge3vt.data.dataset import MANIFEST, Dataset, Item, read_dataset
 from edge3vt.engine.manifest import open_verified
-from edge3vt.engine.open import open_model
+from edge3vt.engine.open import open_engine, open_model
+from edge3vt.engine.slots import active
 from edge3vt.picture.images import write_image
 
 TABLE = "comparison"
@@ -135,10 +136,9 @@ def opened(model: str) -> Judged:
     if (path / "weights.safetensors").is_file():  # a training's folder
         path = path / "weights.safetensors"
     if path.is_dir():
-        manifest, engine = open_verified(path)
-        recipe = manifest.recipe
-        session = open_model(engine, manifest.spec, recipe.runtime, recipe.threads)
-        return Judged(session, manifest.sha256, recipe.precision, _cost(engine))
+        session = open_engine(path)
+        manifest, engine = open_verified(active(path))
+        return Judged(session, manifest.sha256, manifest.recipe.precision, _cost(engine))
     if path.suffix == ".safetensors":
         try:
             from edge3vt.learn.session import open_weights
