@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from edge3vt.core.errors import BackendMissingError, EngineError
 
 Wait = Literal["spin", "block"]
+_NON_BLOCKING = 1  # CU_STREAM_NON_BLOCKING in cuda.h: what others put on the default stream is not waited for
 _log = logging.getLogger(__name__)
 _retained: dict[int, Any] = {}
 _lock = threading.Lock()
@@ -49,7 +50,7 @@ class Memory:
 
 
 class Device(AbstractContextManager["Device"]):
-    """A GPU with one stream. Every method but ``close`` is called inside ``with device``."""
+    """A GPU with one stream. Every method is called inside ``with device``."""
 
     def __init__(self, wait: Wait = "spin", index: int = 0) -> None:
         self._driver = _pycuda()
@@ -57,8 +58,8 @@ class Device(AbstractContextManager["Device"]):
         self._context = _retain(self._driver, self._bindings, wait, index)
         with self:
             flags = self._driver.event_flags
-            self.stream = self._driver.Stream()
-            self._done = self._driver.Event(
+            self.stream: Any = self._driver.Stream(_NON_BLOCKING)
+            self._done: Any = self._driver.Event(
                 flags.DISABLE_TIMING | (flags.BLOCKING_SYNC if wait == "block" else flags.DEFAULT)
             )
 
@@ -84,7 +85,11 @@ class Device(AbstractContextManager["Device"]):
         array.fill(0)
         if mapped:
             return Memory(array, int(array.base.get_device_pointer()), None)
-        device = self._driver.mem_alloc(array.nbytes)
+        try:
+            device = self._driver.mem_alloc(array.nbytes)
+        except self._driver.Error:
+            array.base.free()  # now, while the context is current; the error's traceback would keep it
+            raise
         return Memory(array, int(device), device)
 
     def upload(self, memory: Memory) -> None:
@@ -100,6 +105,10 @@ class Device(AbstractContextManager["Device"]):
         """Until the stream has done what was put on it. Releases the interpreter; spins or blocks as asked."""
         self._done.record(self.stream)
         self._done.synchronize()
+
+    def close(self) -> None:
+        """Free the stream; PyCUDA would do it later, perhaps in another thread, where it cannot."""
+        self.stream = self._done = None
 
     def capture(self, enqueue: Callable[[], None]) -> Graph:
         """What ``enqueue`` puts on the stream, as one graph. Raises EngineError where it cannot be captured; the

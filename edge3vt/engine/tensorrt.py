@@ -104,7 +104,8 @@ class TensorRtSession:
             self._context = None
             self._engine = None
             self._runtime = None
-            self._memory = {}
+            self._memory.clear()
+            self._device.close()
 
     def _load(self, trt: ModuleType, plan: bytes) -> None:
         log = logger(trt)

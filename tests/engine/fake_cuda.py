@@ -46,6 +46,10 @@ class World:
         if self.call(name, context=context):
             raise CudaError(f"{name} failed: an illegal memory access was encountered")
 
+    def free(self, name: str) -> None:
+        assert self.contexts or name not in self.live, f"{name} is freed without a current context"
+        self.live.discard(name)
+
     def put(self, work: Work) -> None:
         (self.queue if self.capturing is None else self.capturing).append(work)
 
@@ -118,7 +122,7 @@ def pycuda(world: World) -> ModuleType:
             return self._address
 
         def __del__(self) -> None:
-            world.live.discard(f"memory {self._address}")
+            world.free(f"memory {self._address}")
 
     class PagelockedHostAllocation:
         def __init__(self, shape: tuple[int, ...], dtype: type, flags: int) -> None:
@@ -131,19 +135,29 @@ def pycuda(world: World) -> ModuleType:
             assert self._mapped, "not mapped"
             return world.address(self._array.reshape(-1).view(np.uint8))
 
-        def __del__(self) -> None:
-            world.live.discard(f"host {id(self)}")
+        def free(self) -> None:
+            world.free(f"host {id(self)}")
+
+        __del__ = free
 
     class Stream:
         handle = 4242
 
-        def __init__(self) -> None:
-            world.check("Stream")
+        def __init__(self, flags: int = 0) -> None:
+            world.check(f"Stream {flags}")
+            world.live.add("stream")
+
+        def __del__(self) -> None:
+            world.free("stream")
 
     class Event:
         def __init__(self, flags: int = 0) -> None:
             world.check(f"Event {flags}")
+            world.live.add("event")
             self._recorded = False
+
+        def __del__(self) -> None:
+            world.live.discard("event")  # a failed call's traceback holds it; that of PyCUDA, in C++, would not
 
         def record(self, stream: Stream) -> Event:
             assert isinstance(stream, Stream)

@@ -106,7 +106,7 @@ def test_opening_goes_in_order_and_a_run_is_one_launch(world: World, opened: Ope
         "init",
         "flags 1",  # spin, before the context is retained
         "retain",
-        "Stream",
+        "Stream 1",  # does not wait for the default stream
         "Event 2",
         "deserialize",
         "create_execution_context",
@@ -221,9 +221,9 @@ def test_closing_after_a_failure_frees_what_it_can(
     world.faults["synchronize"] = -1
     with pytest.raises(EngineError):
         session.run(*buffers())
+    world.queue.clear()  # what the GPU never did
     session.close()
     assert "closed after a failure" in caplog.text
-    world.queue.clear()  # what the GPU never did
 
 
 def test_no_run_is_answered_before_the_gpu_is_done(world: World, opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
