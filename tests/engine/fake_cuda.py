@@ -270,6 +270,7 @@ def cuda_bindings(world: World) -> ModuleType:
 
     def cuGraphExecDestroy(hGraphExec: CUgraph) -> tuple[CUresult]:
         world.live.discard("executable")
+        hGraphExec.clear()
         return (outcome("destroy executable"),)
 
     module = ModuleType("cuda.bindings.driver")
