@@ -126,7 +126,7 @@ RULES = (
         "dynamic-size",
         "error",
         ("tensorrt",),
-        "it parses, and the build fails without an optimisation profile; a fixed size is faster too",
+        "it parses, and the build fails without an optimisation profile",
         "export with the size fixed, batch 1",
         "tried on TensorRT-RTX 1.7.1",
         _dynamic,
