@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 from onnx import helper
 
@@ -14,7 +13,7 @@ from edge3vt.calibrate.rule import TARGETS, TargetName
 from edge3vt.core.errors import ArtifactError
 from tests import nets
 from tests.calibrate import graphs
-from tests.calibrate.broken import EXAMPLES, between, changed, net, qoperator, quantised
+from tests.calibrate.broken import EXAMPLES, changed, net, qoperator, quantised
 
 ROOT = Path(__file__).parents[2]
 CASES = [(rule, i) for rule, examples in EXAMPLES.items() for i in range(len(examples))]
@@ -77,26 +76,6 @@ def test_the_flavour_for_the_cpu_does_not_pass_for_tensorrt() -> None:
     model = nets.student(64)
     found = {finding.rule for finding in lint(insert(model, graphs.table(model, 64)), "tensorrt-10.3")}
     assert {"uint8", "zero-point"} <= found
-
-
-def optimised(model: bytes, path: Path) -> list[str]:
-    """The operators that ONNX Runtime makes of a model."""
-    options = onnxruntime.SessionOptions()
-    options.optimized_model_filepath = str(path)
-    options.log_severity_level = 3
-    onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    return [node.op_type for node in onnx.load(path).graph.node]
-
-
-def test_onnx_runtime_fuses_what_the_linter_says_and_rejects_what_it_says(tmp_path: Path) -> None:
-    models = [cpu(net().model(32)), *(between(name) for name in ("Transpose", "Concat", "Sigmoid")), quantised()]
-    fused = [optimised(model, tmp_path / "o.onnx").count("QLinearConv") for model in models]
-    found = [len([f for f in lint(model, "onnxruntime") if f.rule == "unfused"]) for model in models]
-    signed = [len([f for f in lint(model, "onnxruntime") if f.rule == "signed-activation"]) for model in models]
-    assert (fused, found, signed) == ([2, 2, 2, 1, 0], [0, 0, 0, 1, 0], [0, 0, 0, 0, 3])
-    for rule in ("half-scale", "custom-operator"):
-        with pytest.raises(Exception, match=r"INVALID_GRAPH|NOT_IMPLEMENTED|FAIL"):
-            optimised(EXAMPLES[rule][0][2](), tmp_path / "o.onnx")
 
 
 def test_errors_come_first() -> None:
