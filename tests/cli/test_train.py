@@ -44,7 +44,9 @@ def test_a_teacher_a_student_and_its_onnx(capsys: pytest.CaptureFixture[str], wo
     record = json.loads((workplace / "teacher" / "record.json").read_text())
     assert record["recipe"]["seed"] == 5
     assert json.loads(text)["validation"]["mean"] == record["validation"]["mean"]
-    code, _ = called(capsys, "distill", "taught.toml", "-o", "student", "--set", "patients=6", "--init", "teacher", "--json")
+    code, _ = called(
+        capsys, "distill", "taught.toml", "-o", "student", "--set", "patients=6", "--init", "teacher", "--json"
+    )
     assert code == 0
     record = json.loads((workplace / "student" / "record.json").read_text())
     assert record["pictures"]["labelled"] == 6
