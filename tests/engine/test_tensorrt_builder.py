@@ -114,9 +114,20 @@ def test_every_version_builds_each_precision_and_its_session_opens_it(
     plan = build_plan(request.getfixturevalue(prepared), precision, asked)
     assert trt.asked["limits"] == {"WORKSPACE": 64 << 20}
     assert (trt.asked["level"], trt.asked["streams"]) == (4, 0)
+    network = ["STRONGLY_TYPED"] if strong else ["EXPLICIT_BATCH"]
+    assert trt.asked["network"] == network  # by the number that this version gives to it
     allowed = {"fp32": [], "fp16": ["FP16"], "int8": ["FP16", "INT8"]}[precision] if not strong else []
     assert trt.asked["flags"] == sorted([*allowed, *(["TF32"] if precision != "fp32" else [])])
     open_session(plan, nets.spec(SIZE)).close()
+
+
+def test_strong_typing_is_asked_for_by_its_number_in_each_version(
+    world: World, monkeypatch: pytest.MonkeyPatch, strong_int8: bytes
+) -> None:
+    for version, network in (("10.3", ["EXPLICIT_BATCH", "STRONGLY_TYPED"]), ("11.4", ["STRONGLY_TYPED"])):
+        trt = use(version, world, monkeypatch)
+        build_plan(strong_int8, "int8", TensorRt(typing="strong"))
+        assert trt.asked["network"] == network
 
 
 @pytest.mark.parametrize(
