@@ -49,9 +49,10 @@ weights() {
 
 # judged WHERE ROW RUN MODEL SET [OPTION ...]: evaluate unless the record is there
 judged() {
-  local record=$RESULTS/$1/$2-$3.json judged=$OUT/judged/$1-$2-$3
+  local record=$RESULTS/$1/$2-$3.json judged=$OUT/judged/$1-$2-$3 split=test
   [ -e "$record" ] && return
-  edge3vt evaluate "$4" "$5" --name "$2" --seed "$3" -o "$judged" --overwrite "${@:6}"
+  [ "$5" = "$SETS/test" ] && split=all
+  edge3vt evaluate "$4" "$5" --split $split --name "$2" --seed "$3" -o "$judged" --overwrite "${@:6}"
   mkdir -p "$RESULTS/$1" && cp "$judged/record.json" "$record"
 }
 
