@@ -60,8 +60,9 @@ class TensorRt:
 @dataclass(frozen=True, slots=True)
 class EngineRecipe:
     """model: a shipped asset's name or the path of an ONNX file. table: name or path of the calibration table that
-    an int8 engine is quantised with; "asset" is the one shipped with the model. golden: name or path of the
-    set (calibration/sets) whose pictures the engine is verified on; never the one it was calibrated on."""
+    an int8 engine is quantised with; "asset" is the one shipped with the model. keep_float: layers of an
+    int8 engine that get no Q/DQ, as ``edge3vt calibrate --sensitivity`` finds them. golden: name or path of the set
+    (calibration/sets) whose pictures the engine is verified on; never the one it was calibrated on."""
 
     schema: int
     name: str
@@ -70,6 +71,7 @@ class EngineRecipe:
     runtime: Runtime
     golden: str
     table: str | None = None
+    keep_float: tuple[str, ...] = ()
     threads: int = 1
     verify: VerifyLimits = field(default_factory=VerifyLimits)
     tensorrt: TensorRt = field(default_factory=TensorRt)
@@ -85,6 +87,8 @@ class EngineRecipe:
             raise ConfigError("an int8 engine needs the key 'table'; name a calibration table")
         if self.precision != "int8" and self.table is not None:
             raise ConfigError(f"an {self.precision} engine has no calibration table; remove the key 'table'")
+        if self.precision != "int8" and self.keep_float:
+            raise ConfigError(f"an {self.precision} engine is in floats anyway; remove the key 'keep_float'")
         if self.precision == "fp16" and self.runtime != "tensorrt":
             raise ConfigError(f"fp16 engines are for tensorrt, not for {self.runtime}; take fp32 or int8")
         if self.runtime == "tensorrt" and self.threads != 1:

@@ -28,6 +28,8 @@ def written(folder: Path, **changes: str) -> EngineRecipe:
 def test_a_recipe_has_one_thread_and_limits_unless_it_says_otherwise(tmp_path: Path) -> None:
     recipe = written(tmp_path)
     assert recipe.threads == 1
+    assert recipe.keep_float == ()
+    assert written(tmp_path, keep_float='["stem", "head"]').keep_float == ("stem", "head")
     assert recipe.verify.min_agreement > 0.9
     assert written(tmp_path, verify="{min_agreement = 0.5}").verify.min_agreement == 0.5
     assert written(tmp_path, precision='"fp32"', table="").table is None
@@ -63,6 +65,8 @@ def test_tensorrt_builds_as_the_recipe_says_and_by_default_for_the_soonest_answe
         ({"runtime": '"tensorrt"', "tensorrt": "{dla = 0}"}, "tensorrt: unknown key 'dla'"),
         ({"table": ""}, "an int8 engine needs the key 'table'"),
         ({"precision": '"fp32"'}, "an fp32 engine has no calibration table"),
+        ({"precision": '"fp32"', "table": "", "keep_float": '["a"]'}, "an fp32 engine is in floats anyway; remove the"),
+        ({"keep_float": '"a"'}, "keep_float: found 'a' \\(str\\), expected a list"),
         ({"threads": "0"}, "threads is 0, expected 1 to 64"),
         ({"name": '"../x"'}, "name is '../x'"),
         ({"schema": "2"}, "schema 2 is not known"),
