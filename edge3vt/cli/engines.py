@@ -6,6 +6,9 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import onnx
+
+from edge3vt.calibrate.half import to_half
 from edge3vt.calibrate.qdq import insert
 from edge3vt.calibrate.table import CalibrationTable, refuse_same_set
 from edge3vt.cli.output import note
@@ -13,12 +16,14 @@ from edge3vt.cli.pictures import named_set, pictures_of
 from edge3vt.core.documents import read_json, read_toml
 from edge3vt.core.errors import ArtifactError
 from edge3vt.core.shipped import find
+from edge3vt.core.spec import SOURCE_KEY
 from edge3vt.engine.build import build
 from edge3vt.engine.manifest import EngineManifest, read
 from edge3vt.engine.model import Model, read_model
 from edge3vt.engine.open import target
 from edge3vt.engine.place import recover
 from edge3vt.engine.recipe import EngineRecipe
+from edge3vt.engine.tensorrt_builder import typing_here
 
 ASSETS = Path(__file__).resolve().parents[1] / "assets"
 BUILDS = Path("engines/build")
@@ -48,8 +53,22 @@ def named_weights(model: str) -> str | None:
 
 
 def prepare(recipe: EngineRecipe, model: Model, table: CalibrationTable | None) -> bytes:
-    """What the recipe's runtime gets: the model, or its quantised form. Raises ArtifactError."""
-    return model.data if table is None else insert(model.data, table, "cpu")
+    """What the recipe's runtime, or TensorRT's builder, gets: the model, quantised or FP16-typed where the recipe and
+    the installed TensorRT ask for it. Raises ArtifactError, BackendMissingError."""
+    if recipe.runtime != "tensorrt":
+        return model.data if table is None else insert(model.data, table, "cpu", recipe.keep_float)
+    strong = typing_here(recipe.precision, recipe.tensorrt) == "strong"
+    if table is not None:
+        return insert(model.data, table, "tensorrt-fp16" if strong else "tensorrt-fp32", recipe.keep_float)
+    return _half(model) if strong and recipe.precision == "fp16" else model.data
+
+
+def _half(model: Model) -> bytes:
+    """The model FP16-typed; it notes the hash of what it was made from."""
+    proto = onnx.load_from_string(model.data)
+    to_half(proto)
+    proto.metadata_props.add(key=SOURCE_KEY, value=model.sha256)
+    return bytes(proto.SerializeToString(deterministic=True))
 
 
 def build_engine(

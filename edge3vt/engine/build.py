@@ -6,6 +6,7 @@ import dataclasses
 import os
 import shutil
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from pathlib import Path
 
 from edge3vt.core.clock import wall_label
@@ -28,11 +29,14 @@ from edge3vt.engine.manifest import (
     write,
 )
 from edge3vt.engine.model import Model, read_model
-from edge3vt.engine.open import open_model, target
+from edge3vt.engine.open import open_as, target
 from edge3vt.engine.place import clear, locked, parts, put
 from edge3vt.engine.probe import probe
-from edge3vt.engine.recipe import EngineRecipe
+from edge3vt.engine.recipe import EngineRecipe, Runtime
+from edge3vt.engine.tensorrt_builder import compiled
 from edge3vt.engine.verify import verify
+
+ENGINES: dict[Runtime, str] = {"onnxruntime": ENGINE, "openvino": ENGINE, "tensorrt": "engine.plan"}
 
 
 def build(
@@ -49,7 +53,8 @@ def build(
 ) -> EngineManifest:
     """Build the engine that ``recipe`` asks for into ``out_dir``, signed by this machine's own key.
 
-    prepared_bytes: what the runtime gets: ``model_bytes`` with Q/DQ for int8, ``model_bytes`` itself for fp32.
+    prepared_bytes: what the runtime gets, or for TensorRT its builder: ``model_bytes`` with Q/DQ for int8, FP16-typed
+    for fp16 where the build is strongly typed, else ``model_bytes`` itself.
     release: by default one more than that of the engine it replaces. keep: asked, once this process alone may write,
     about a sound engine that is there; True returns that one. One process builds in a place at a time.
     Raises ArtifactError for models that do not belong together or an engine that fails verification, DataError
@@ -70,14 +75,15 @@ def build(
         part, _ = parts(out_dir)
         try:
             _make_folder(part)
-            write_bytes(part / ENGINE, prepared.data)
+            engine, data = ENGINES[recipe.runtime], compiled(prepared.data, recipe, recipe.precision)
+            write_bytes(part / engine, data)
             manifest = EngineManifest(
                 schema=2,
                 name=recipe.name,
                 release=release or _next(key, recipe.name, before),
                 key=key,
-                files={ENGINE: EngineFile(prepared.sha256, len(prepared.data), "engine")},
-                chain=Chain(weights_sha256, source.sha256, prepared.table_sha256, prepared.sha256),
+                files={engine: EngineFile(sha256_bytes(data), len(data), "engine")},
+                chain=Chain(weights_sha256, source.sha256, prepared.table_sha256, sha256_bytes(data)),
                 spec=prepared.spec,
                 recipe=recipe,
                 target=here,
@@ -94,7 +100,7 @@ def build(
                 raise ArtifactError(
                     f"engine {recipe.name} failed its verification and was not kept: {'; '.join(report.reasons)}"
                 )
-            answers = _golden(prepared, recipe, pictures)
+            answers = _golden(data, manifest, pictures)
             write_bytes(part / GOLDEN, answers)
             files = manifest.files | {GOLDEN: EngineFile(sha256_bytes(answers), len(answers), "golden")}
             manifest = dataclasses.replace(manifest, files=files, verify=report)
@@ -118,12 +124,9 @@ def _next(key: str, name: str, before: EngineManifest | None) -> int:
     return max(there + 1, floor(key, name), 1)
 
 
-def _golden(model: Model, recipe: EngineRecipe, pictures: list[Pixels]) -> bytes:
-    session = open_model(model.data, model.spec, recipe.runtime, recipe.threads)
-    try:
+def _golden(engine: bytes, manifest: EngineManifest, pictures: list[Pixels]) -> bytes:
+    with closing(open_as(manifest.recipe, engine, manifest.spec)) as session:
         return to_bytes(choose(session, pictures))
-    finally:
-        session.close()
 
 
 def _check_output(out_dir: Path, overwrite: bool) -> None:
@@ -136,14 +139,16 @@ def _check_output(out_dir: Path, overwrite: bool) -> None:
 
 
 def _check_pair(recipe: EngineRecipe, source: Model, prepared: Model) -> None:
-    """The prepared model is the source, or was quantised from it."""
-    found = prepared.sha256 if recipe.precision == "fp32" else prepared.source_sha256
+    """The prepared model is the source, or was made from it: quantised for int8 alone, FP16-typed or not for fp16."""
+    own = recipe.precision == "fp32" or (recipe.precision == "fp16" and prepared.source_sha256 is None)
+    found = prepared.sha256 if own else prepared.source_sha256
+    quantised = prepared.table_sha256 is not None
     if source.source_sha256 is not None:
         raise ArtifactError(
             f"recipe {recipe.name}: {source.spec.model_id} is quantised already, expected an FP32 model; "
             "name the model that it was made from"
         )
-    if found != source.sha256 or prepared.spec != source.spec:
+    if found != source.sha256 or prepared.spec != source.spec or quantised != (recipe.precision == "int8"):
         raise ArtifactError(
             f"recipe {recipe.name}: the prepared model was not made from {source.spec.model_id} "
             f"(SHA-256 {source.sha256[:12]}…) as {recipe.precision}; prepare it again from this model"

@@ -12,7 +12,7 @@ from edge3vt.core.spec import ModelSpec
 from edge3vt.engine.golden import from_bytes, prove
 from edge3vt.engine.manifest import EngineManifest, Sealed, Target, unseal
 from edge3vt.engine.place import recover
-from edge3vt.engine.recipe import Runtime
+from edge3vt.engine.recipe import EngineRecipe, Runtime, TensorRt
 from edge3vt.engine.slots import active
 from edge3vt.engine.target import facts
 
@@ -45,7 +45,7 @@ def open_sealed(sealed: Sealed, folder: Path) -> Session:
     """The engine whose bytes were checked, opened on its runtime, not yet proven. Raises as ``open_engine``."""
     manifest = sealed.manifest
     refuse_elsewhere(manifest, folder)
-    return open_model(sealed.engine, manifest.spec, manifest.recipe.runtime, manifest.recipe.threads)
+    return open_as(manifest.recipe, sealed.engine, manifest.spec)
 
 
 def rebuild(folder: Path, manifest: EngineManifest) -> str:
@@ -72,9 +72,17 @@ def target(runtime: Runtime) -> Target:
     return Target(runtime_version(runtime), facts(runtime))
 
 
-def open_model(model_bytes: bytes, spec: ModelSpec, runtime: Runtime, threads: int = 1) -> Session:
-    """A model that keeps the engine contract, opened and warm on ``runtime``."""
-    session: Session = _backend(runtime).open_session(model_bytes, spec, threads)
+def open_as(recipe: EngineRecipe, engine: bytes, spec: ModelSpec) -> Session:
+    """An engine's bytes, opened and warm as ``recipe`` says."""
+    return open_model(engine, spec, recipe.runtime, recipe.threads, recipe.tensorrt)
+
+
+def open_model(
+    model_bytes: bytes, spec: ModelSpec, runtime: Runtime, threads: int = 1, tensorrt: TensorRt | None = None
+) -> Session:
+    """A model that keeps the engine contract, opened and warm on ``runtime``; for TensorRT the bytes are a plan's."""
+    own = (tensorrt,) if runtime == "tensorrt" else ()
+    session: Session = _backend(runtime).open_session(model_bytes, spec, threads, *own)
     return session
 
 

@@ -16,7 +16,7 @@ from onnx import TensorProto
 from edge3vt.core.documents import write_bytes
 from edge3vt.core.errors import ArtifactError, ConfigError
 from edge3vt.engine.device import gpu
-from edge3vt.engine.recipe import Precision, TensorRt, Typing
+from edge3vt.engine.recipe import EngineRecipe, Precision, TensorRt, Typing
 from edge3vt.engine.tensorrt import logger, module
 
 OPTIONAL = (
@@ -66,6 +66,13 @@ def way(found: frozenset[str], precision: Precision, typing: Typing | None) -> W
 def typing_here(precision: Precision, asked: TensorRt) -> Typing:
     """How the ONNX file is to be prepared for the installed TensorRT: weak FP32-typed, strong FP16-typed."""
     return way(detected(module()), precision, asked.typing).typing
+
+
+def compiled(prepared: bytes, recipe: EngineRecipe, precision: Precision) -> bytes:
+    """What the recipe's runtime opens: for TensorRT a plan of ``prepared``, for a CPU the ONNX file itself."""
+    if recipe.runtime != "tensorrt":
+        return prepared
+    return build_plan(prepared, precision, recipe.tensorrt, timing_cache())
 
 
 def build_plan(prepared: bytes, precision: Precision, asked: TensorRt, cache: Path | None = None) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,9 @@ from edge3vt.core.spec import ModelSpec
 from edge3vt.engine.buffers import Buffers, empty
 from edge3vt.engine.manifest import Speed, VerifyReport, open_verified
 from edge3vt.engine.model import read_model
-from edge3vt.engine.open import open_model, refuse_elsewhere
+from edge3vt.engine.open import open_as, open_model, refuse_elsewhere
 from edge3vt.engine.recipe import VerifyLimits
+from edge3vt.engine.tensorrt_builder import compiled
 
 ROUNDS = 12
 RUNS_A_ROUND = 4  # timed, after one that is not
@@ -28,7 +30,7 @@ def verify(directory: Path, fp32_model_bytes: bytes, golden: Iterable[Pixels]) -
     """Hold the engine in ``directory`` against the FP32 model on ``golden``, (H, W) uint8 pictures.
 
     A failed limit is a report with reasons. Raises ArtifactError for a damaged engine or one of another model,
-    DataError for unusable pictures, EngineError if a runtime fails.
+    DataError for unusable pictures, EngineError if a runtime fails. For TensorRT a plan of the FP32 model is built too.
     """
     manifest, engine_bytes = open_verified(directory)
     refuse_elsewhere(manifest, directory)
@@ -39,14 +41,13 @@ def verify(directory: Path, fp32_model_bytes: bytes, golden: Iterable[Pixels]) -
             f"than {source.spec.model_id} ({source.sha256[:12]}…); build it again: edge3vt build {manifest.name}"
         )
     recipe = manifest.recipe
-    engine = open_model(engine_bytes, source.spec, recipe.runtime, recipe.threads)
-    referee = open_model(fp32_model_bytes, source.spec, "onnxruntime", recipe.threads)
-    rival = open_model(fp32_model_bytes, source.spec, recipe.runtime, recipe.threads)
-    try:
+    fp32_bytes = compiled(fp32_model_bytes, recipe, "fp32")
+    with ExitStack() as opened:
+        engine = opened.enter_context(closing(open_as(recipe, engine_bytes, source.spec)))
+        rival = opened.enter_context(closing(open_as(recipe, fp32_bytes, source.spec)))
+        referee = open_model(fp32_model_bytes, source.spec, "onnxruntime", recipe.threads)
+        opened.callback(referee.close)
         return compare(engine, referee, rival, golden, recipe.verify)
-    finally:
-        for session in (engine, referee, rival):
-            session.close()
 
 
 def compare(
