@@ -7,10 +7,20 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from edge3vt.calibrate.flavour import LARGEST_HALF
+from edge3vt.core.digest import sha256_bytes
 from edge3vt.core.errors import ArtifactError
+from edge3vt.core.spec import SOURCE_KEY
 
 FLOAT_ONLY = {"Resize": 2, "Upsample": 1}
 """Operators, and which of their inputs the ONNX specification keeps in FP32: the scales."""
+
+
+def halved(model_bytes: bytes) -> bytes:
+    """The FP32 model FP16-typed, without pairs; it notes the hash of what it was made from. Raises ArtifactError."""
+    model = onnx.load_from_string(model_bytes)
+    to_half(model)
+    model.metadata_props.add(key=SOURCE_KEY, value=sha256_bytes(model_bytes))
+    return bytes(model.SerializeToString(deterministic=True))
 
 
 def to_half(model: onnx.ModelProto) -> None:

@@ -60,28 +60,36 @@ def verdict(structure: str, measured: Mapping[Precision, Measured], max_drop: fl
     return Verdict(structure, chosen, "; ".join(reasons), dict(measured))
 
 
-def advise(verdicts: Sequence[Verdict], times_ms: Mapping[Precision, float], worth: float = 1.1) -> Advice:
+def advise(
+    verdicts: Sequence[Verdict], times_ms: Mapping[Precision, float] | None = None, worth: float = 1.1
+) -> Advice:
     """One precision for the engine: the smallest that every structure can afford and that is worth it.
 
-    times_ms: what a frame takes, measured on the target. worth: how many times as fast as the next larger precision
-    a smaller one has to be. Raises ConfigError without verdicts, or without a time of a precision it has to weigh.
+    times_ms: what a frame takes, measured on the target; None: accuracy alone is weighed, and the text says so. worth:
+    how many times as fast as the next larger precision a smaller one has to be. Raises ConfigError without verdicts, or
+    without a time of a precision it has to weigh.
     """
     if not verdicts:
         raise ConfigError("no structure was judged, so nothing can be advised; evaluate first")
     order: tuple[Precision, ...] = ("fp32", "fp16", "int8")
     weighed = [p for p in order if all(p in found.measured for found in verdicts)]
-    missing = [p for p in weighed if p not in times_ms]
+    missing = [p for p in weighed if times_ms is not None and p not in times_ms]
     if missing:
         raise ConfigError(f"no time of {', '.join(missing)}; measure it on the target")
     best: Precision = "fp32"
     reasons = []
     for precision in weighed[1:]:
         dear = [f"{v.structure} ({v.reason})" for v in verdicts if order.index(v.precision) < order.index(precision)]
-        speedup = times_ms[best] / times_ms[precision]
         name = precision.upper()
         if dear:
             reasons.append(f"{name} is not worth it here: too dear for {', '.join(dear)}")
-        elif speedup < worth:
+            continue
+        if times_ms is None:
+            reasons.append(f"{name} holds every structure; whether it is faster was not measured")
+            best = precision
+            continue
+        speedup = times_ms[best] / times_ms[precision]
+        if speedup < worth:
             reasons.append(
                 f"{name} is not worth it here: {speedup:.2f} times as fast as {best.upper()}, {worth:g} was asked for"
             )

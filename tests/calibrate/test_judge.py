@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edge3vt.calibrate.judge import dice_judge, digest, masks_of
+from edge3vt.calibrate.judge import VIEW_SCORE, answers_of, dice_judge, digest, masks_of
 from edge3vt.calibrate.qdq import insert
 from edge3vt.core.anatomy import CLASS_NAMES
 from edge3vt.core.errors import ArtifactError, DataError
@@ -33,6 +33,24 @@ def test_only_what_a_truth_shows_is_scored_and_a_miss_is_0() -> None:
     assert score == {"trachea": pytest.approx(2 * hits / (4 + found))}
     truths[0][:2, :2] = TRUTHS[0][:2, :2]
     assert list(dice_judge(SPEC, PICTURES, truths)(MODEL)) == [CLASS_NAMES[i] for i in np.unique(truths) if i]
+
+
+def test_the_view_is_judged_by_its_largest_difference_where_its_logits_are_known() -> None:
+    _, views = answers_of(MODEL, SPEC, PICTURES)
+    assert len(views) == len(PICTURES)
+    assert VIEW_SCORE not in dice_judge(SPEC, PICTURES, TRUTHS)(MODEL)
+    assert dice_judge(SPEC, PICTURES, TRUTHS, views=views)(MODEL)[VIEW_SCORE] == 0
+    moved = [views[0] - 0.25, views[1] + 0.5]
+    assert dice_judge(SPEC, PICTURES, TRUTHS, views=moved)(MODEL)[VIEW_SCORE] == pytest.approx(-0.5, abs=1e-5)
+    with pytest.raises(DataError, match="2 pictures and 1 logits of the view"):
+        dice_judge(SPEC, PICTURES, TRUTHS, views=views[:1])
+
+
+def test_a_model_without_a_view_has_no_logits_of_it() -> None:
+    net = graphs.Net(64)
+    net.add("SpaceToDepth", [net.x], "stem", blocksize=4)
+    masks, views = answers_of(net.model(16), SPEC, PICTURES)
+    assert (len(masks), views) == (2, [])
 
 
 def test_a_fused_model_may_differ_from_what_the_pairs_say_and_only_a_little() -> None:

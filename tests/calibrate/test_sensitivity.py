@@ -10,7 +10,7 @@ import pytest
 from onnx import numpy_helper
 
 from edge3vt.calibrate.flavour import Flavour
-from edge3vt.calibrate.judge import dice_judge, masks_of
+from edge3vt.calibrate.judge import VIEW_SCORE, dice_judge, masks_of
 from edge3vt.calibrate.qdq import insert, layers
 from edge3vt.calibrate.sensitivity import Sensitivity, drop, search
 from edge3vt.calibrate.trials import Trials
@@ -63,6 +63,23 @@ def test_the_fewest_layers_that_hold_the_bound_are_kept(max_drop: float, kept: t
     assert found.kept_scores is not None
     assert found.float_scores is not None
     assert max(drop(found.float_scores, found.kept_scores).values()) <= max_drop
+
+
+def with_view(quantised: set[str]) -> Mapping[str, float]:
+    """As ``added``; the view's logit moves by ``c`` alone, which costs no structure anything."""
+    return {**added(quantised), VIEW_SCORE: 0.9 * ("c" in quantised) + 0.001 * len(quantised)}
+
+
+def test_the_view_has_a_bound_of_its_own() -> None:
+    found = search(costing(with_view), LAYERS, 0.003, 0.5)
+    assert set(found.keep_float or ()) == {"b", "c", "d"}
+    assert found.max_view == 0.5
+    assert [cost.layer for cost in found.ranking] == ["b", "d", "c", "a", "e"]
+    assert found.ranking[2].worst == pytest.approx(0.901 * 0.003 / 0.5)
+    assert set(search(costing(with_view), LAYERS, 0.003, 1.0).keep_float or ()) == {"b", "d"}
+    assert set(search(costing(with_view), LAYERS, 0.003).keep_float or ()) == {"b", "d"}
+    with pytest.raises(ConfigError, match="the view's logit may differ by 0; expected more than 0"):
+        search(costing(with_view), LAYERS, 0.003, 0)
 
 
 def test_a_layer_that_is_dear_alone_and_not_needed_is_given_back() -> None:

@@ -57,6 +57,15 @@ def test_int8_is_not_worth_it_where_one_structure_pays_too_much() -> None:
     assert "arch (" not in found.text
 
 
+def test_without_times_accuracy_alone_decides_and_the_advice_says_so() -> None:
+    found = advise([judged("arch", 0.8, 0.8)])
+    assert found.precision == "int8"
+    assert "INT8 holds every structure; whether it is faster was not measured" in found.text
+    dear = advise([judged("arch", 0.8, 0.8), judged("svc", 0.8, 0.7)])
+    assert dear.precision == "fp16"
+    assert "INT8 is not worth it here: too dear for svc (int8 costs 0.1000 Dice" in dear.text
+
+
 def test_int8_is_not_worth_it_where_it_is_hardly_faster() -> None:
     found = advise([judged("arch", 0.8, 0.8)], TIMES | {"int8": 3.9})
     assert found.precision == "fp16"
