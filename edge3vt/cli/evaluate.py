@@ -138,7 +138,9 @@ def opened(model: str) -> Judged:
     if path.is_dir():
         session = open_engine(path)
         manifest, engine = open_verified(active(path))
-        return Judged(session, manifest.sha256, manifest.recipe.precision, _cost(engine))
+        recipe = manifest.recipe
+        network = named_model(recipe.model).data if recipe.runtime == "tensorrt" else engine  # a plan is no ONNX
+        return Judged(session, manifest.sha256, recipe.precision, _cost(network))
     if path.suffix == ".safetensors":
         try:
             from edge3vt.learn.session import open_weights
