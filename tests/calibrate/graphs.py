@@ -135,6 +135,21 @@ def half_resolution() -> bytes:
     return net.model(0, head=False)
 
 
+def outlier(model: bytes, layer: str, following: str) -> bytes:
+    """The same function, with one channel between two layers a thousand times as large as it was."""
+    proto = onnx.load_from_string(model)
+    tensors = {tensor.name: tensor for tensor in proto.graph.initializer}
+    for name, index, factor in (
+        (f"{layer}.weight", np.s_[3], 1000),
+        (f"{layer}.bias", np.s_[3], 1000),
+        (f"{following}.weight", np.s_[:, 3], 1 / 1000),
+    ):
+        values = numpy_helper.to_array(tensors[name]).copy()
+        values[index] *= np.float32(factor)
+        tensors[name].CopyFrom(numpy_helper.from_array(values, name))
+    return bytes(proto.SerializeToString())
+
+
 def table(model: bytes, size: int = SIZE, count: int = 6) -> CalibrationTable:
     return observe(model, nets.spec(size), nets.pictures(count, size), set_name="some")
 

@@ -4,10 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import numpy as np
-import onnx
 import pytest
-from onnx import numpy_helper
 
 from edge3vt.calibrate.flavour import Flavour
 from edge3vt.calibrate.judge import VIEW_SCORE, dice_judge, masks_of
@@ -124,26 +121,11 @@ def test_what_makes_no_sense_is_refused() -> None:
         drop({"arch": 1.0, "svc": 1.0}, {"arch": 1.0})
 
 
-def outlier(model: bytes, layer: str, following: str) -> bytes:
-    """The same function, with one channel between two layers a thousand times as large as it was."""
-    proto = onnx.load_from_string(model)
-    tensors = {tensor.name: tensor for tensor in proto.graph.initializer}
-    for name, index, factor in (
-        (f"{layer}.weight", np.s_[3], 1000),
-        (f"{layer}.bias", np.s_[3], 1000),
-        (f"{following}.weight", np.s_[:, 3], 1 / 1000),
-    ):
-        values = numpy_helper.to_array(tensors[name]).copy()
-        values[index] *= np.float32(factor)
-        tensors[name].CopyFrom(numpy_helper.from_array(values, name))
-    return bytes(proto.SerializeToString())
-
-
 @pytest.mark.parametrize(
     ("flavour", "planted"), [("cpu", "stage1.1"), ("tensorrt-fp32", "stage2.1"), ("tensorrt-fp16", "stage1.1")]
 )
 def test_a_planted_outlier_is_found_first_and_is_all_that_is_kept(flavour: Flavour, planted: str) -> None:
-    model = outlier(nets.student(64), f"{planted[:-1]}0", planted)
+    model = graphs.outlier(nets.student(64), f"{planted[:-1]}0", planted)
     spec, pictures = nets.spec(64), nets.pictures(3, 64, seed=4)
     table = graphs.table(model, 64)
     trials = Trials(
