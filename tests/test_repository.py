@@ -31,6 +31,7 @@ DOCUMENTS = {
     "calibration/sets": ("edge3vt.calibrate.set", "CalibrationSet"),
     "calibration/tables": ("edge3vt.calibrate.table", "CalibrationTable"),
     "benchmarks/training": ("edge3vt.learn.recipe", "Recipe"),
+    "benchmarks/results/referee": ("edge3vt.bench.referee", "Referee"),
 }
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 MODULES = sorted((ROOT / "edge3vt").rglob("*.py"))

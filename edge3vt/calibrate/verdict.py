@@ -39,21 +39,25 @@ class Advice:
     text: str
 
 
-def verdict(structure: str, measured: Mapping[Precision, Measured], max_drop: float) -> Verdict:
-    """The verdict on one structure: Dice may fall, and the share that is missed may rise, by ``max_drop`` at most.
+def verdict(
+    structure: str, measured: Mapping[Precision, Measured], max_drop: float, max_missed: float | None = None
+) -> Verdict:
+    """The verdict on one structure: Dice may fall by ``max_drop`` at most, the share that is missed rise by
+    ``max_missed``, which is ``max_drop`` where not given.
 
     HD95 is told and not judged: it has no value where a structure is missed. Raises ConfigError without FP32.
     """
     if "fp32" not in measured:
         raise ConfigError(f"{structure}: no figures of the FP32 model, which the others are held against")
     reference, reasons = measured["fp32"], []
+    most_missed = max_drop if max_missed is None else max_missed
     chosen: Precision = "fp32"
     for precision in SMALLER:
         if precision not in measured:
             continue
         lost = reference.dice - measured[precision].dice
         missed = measured[precision].missed - reference.missed
-        if max(lost, missed) <= max_drop:
+        if lost <= max_drop and missed <= most_missed:
             chosen = precision
             break
         reasons.append(f"{precision} costs {lost:.4f} Dice and misses {missed:+.1%} more")

@@ -34,6 +34,13 @@ def test_each_structure_gets_the_smallest_precision_that_it_can_afford(
     assert judged("arch", fp16, int8, missed).precision == precision
 
 
+def test_what_is_missed_may_have_a_bound_of_its_own() -> None:
+    measured: dict[Precision, Measured] = {"fp32": Measured(0.8, 1.5, 0.1), "int8": Measured(0.8, 1.5, 0.104)}
+    assert verdict("arch", measured, 0.003).precision == "fp32"
+    assert verdict("arch", measured, 0.003, 0.005).precision == "int8"
+    assert verdict("arch", {**measured, "int8": Measured(0.79, 1.5, 0.1)}, 0.003, 0.005).precision == "fp32"
+
+
 def test_a_verdict_tells_what_the_smaller_ones_cost() -> None:
     assert judged("arch", 0.8, 0.78, 0.05).reason == "int8 costs 0.0200 Dice and misses +5.0% more"
     assert judged("arch", 0.8, 0.8).reason == ""
