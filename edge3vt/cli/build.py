@@ -7,11 +7,13 @@ from typing import Annotated
 
 import typer
 
-from edge3vt.cli.engines import BUILDS, build_engine, named_model
+from edge3vt.cli.engines import BUILDS, DEFAULT_RECIPE, build_engine, named_model
 from edge3vt.cli.output import Json, Overwrite, finish
 from edge3vt.cli.pictures import pictures_of
 from edge3vt.core.documents import read_toml
+from edge3vt.core.errors import ConfigError
 from edge3vt.core.shipped import find
+from edge3vt.engine.choice import told
 from edge3vt.engine.manifest import EngineManifest, VerifyReport
 from edge3vt.engine.manifest import read as read_manifest
 from edge3vt.engine.recipe import EngineRecipe
@@ -24,6 +26,12 @@ def build(
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="The engine folder; default engines/build/NAME.")
     ] = None,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="Any key of the recipe, as in model=out/mine.onnx; its name too."
+        ),
+    ] = None,
     release: Annotated[
         int | None, typer.Option(min=1, help="Its release; default one more than that of the engine it replaces.")
     ] = None,
@@ -32,14 +40,19 @@ def build(
 ) -> int:
     """Build an engine for this machine from a recipe, verify it, and sign it with this machine's key.
 
+    Where the recipe names candidates each is built and verified, and all are timed; the best is kept.
+
     Example: edge3vt build cpu-int8
     """
-    asked = read_toml(EngineRecipe, find("recipe", recipe))
+    asked = _recipe(recipe, changes or [])
     folder = out or BUILDS / asked.name
     manifest = build_engine(asked, folder, overwrite=overwrite, release=release)
-    runtime = f"{asked.runtime} {manifest.runtime_version}"
-    text = f"{folder}: {asked.precision} engine for {runtime}, release {manifest.release}, verified and signed"
-    return finish("build", True, {"engine": str(folder), "manifest": manifest}, [text], json=json)
+    made = manifest.recipe
+    runtime = f"{made.runtime} {manifest.runtime_version}"
+    text = [f"{folder}: {made.precision} engine for {runtime}, release {manifest.release}, verified and signed"]
+    if manifest.choice is not None:
+        text += [*map(told, manifest.choice.candidates), manifest.choice.why.rpartition("; ")[2]]
+    return finish("build", True, {"engine": str(folder), "manifest": manifest}, text, json=json)
 
 
 def verify(
@@ -68,3 +81,17 @@ def verified(engine: Path) -> tuple[EngineManifest, VerifyReport]:
     manifest = read_manifest(engine)
     model = named_model(manifest.recipe.model)
     return manifest, verify_engine(engine, model.data, pictures_of(manifest.recipe.golden, model.spec))
+
+
+def _recipe(name: str, changes: list[str]) -> EngineRecipe:
+    """A recipe, changed and then of another name: that is what ``run``, releases and a cart's slots know it by."""
+    if Path(name).suffix == ".onnx":
+        raise ConfigError(
+            f"{name}: is a model, expected a recipe; put it into one: edge3vt build {DEFAULT_RECIPE} --set name=NAME "
+            f"--set model={name} --set table=TABLE.json"
+        )
+    path = find("recipe", name)
+    recipe = read_toml(EngineRecipe, path, changes)
+    if changes and recipe.name == read_toml(EngineRecipe, path).name:
+        raise ConfigError(f"{recipe.name} with changes is another engine; add a name of its own: --set name=NAME")
+    return recipe

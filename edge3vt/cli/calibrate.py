@@ -33,7 +33,12 @@ MOST_PAIRS = 20_000  # of near-duplicates that are looked at
 
 def calibrate(
     model: Annotated[str, typer.Argument(help="An ONNX file in the engine contract, or the name of a shipped model.")],
-    set_name: Annotated[str, typer.Argument(metavar="SET", help="A calibration set: a TOML file, or a shipped name.")],
+    set_name: Annotated[
+        str,
+        typer.Argument(
+            metavar="SET", help="A TOML file, the name of a shipped set, or a data set folder: its train split."
+        ),
+    ],
     out: Annotated[Path, typer.Option("-o", "--out", help="The table to write.")],
     method: Annotated[Method, typer.Option(help="How a range is chosen.")] = "minmax",
     journal: Annotated[
@@ -69,7 +74,9 @@ def calibrate(
         question = Question(journal, flavour or "cpu", *bounds, MINUTES if minutes is None else minutes, against)
     if out.exists() and not overwrite and question is None:
         raise ConfigError(f"{out}: exists; choose another name or add --overwrite")
-    asked, wanted = named_model(model), named_set(set_name)
+    if Path(model).suffix == ".safetensors" or (Path(model) / "weights.safetensors").is_file():
+        raise ConfigError(f"{model}: expected an ONNX file; write a training's: edge3vt export {model} OUT.onnx")
+    asked, wanted = named_model(model), named_set(set_name, "train")
     spec = asked.spec
     if asked.source_sha256 is not None:
         raise ArtifactError(f"{model}: is quantised already; calibrate the FP32 model that it was made from")

@@ -10,9 +10,9 @@ import typer
 from edge3vt.calibrate.table import CalibrationTable
 from edge3vt.cli.engines import BUILDS, named_model, named_table, prepare
 from edge3vt.cli.output import Json, Overwrite, finish, note
-from edge3vt.cli.pictures import pictures_of
+from edge3vt.cli.pictures import named_set, pictures_of
 from edge3vt.core.documents import parse_json, to_json, write_bytes
-from edge3vt.core.errors import ArtifactError, DataError
+from edge3vt.core.errors import ArtifactError, ConfigError, DataError
 from edge3vt.engine import keyring
 from edge3vt.engine.build import build
 from edge3vt.engine.bundle import CARD, SBOM, TABLE, WHEELS, Bundle, pack, unpack
@@ -220,6 +220,12 @@ def _built(found: Bundle, slot: Path) -> EngineManifest:
     table = None
     if TABLE in found.files:
         table = parse_json(CalibrationTable, found.files[TABLE].decode(), where=TABLE)
+    try:
+        named_set(recipe.golden)
+    except ConfigError as error:
+        raise ConfigError(
+            f"{error}: {recipe.name} is verified on it; bring it to this machine, by that name"
+        ) from error
     note(f"building {recipe.name} for this machine")
     pictures = pictures_of(recipe.golden, model.spec)
     prepared = prepare(recipe, model, table)

@@ -6,23 +6,27 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
-from edge3vt.calibrate.coverage import Seen
+from edge3vt.calibrate.coverage import ENOUGH, Seen
 from edge3vt.calibrate.set import CalibrationSet
 from edge3vt.core.documents import read_toml
 from edge3vt.core.errors import DataError
 from edge3vt.core.frame import Crop, Frame, Layout, Pixels
 from edge3vt.core.segmentation import Mask
-from edge3vt.core.shipped import find
+from edge3vt.core.shipped import documents, find
 from edge3vt.core.spec import ModelSpec
-from edge3vt.data.dataset import Dataset, Item, read_dataset
+from edge3vt.data.dataset import MANIFEST, Dataset, Item, read_dataset
 from edge3vt.data.inspection import lit_outside, region_of
 from edge3vt.data.lettering import words
 from edge3vt.phantom.cine import Scene
 from edge3vt.picture.crop import acquire, cut, track
 from edge3vt.picture.images import pictures_in, read_image
+
+CLOSER = 0.3  # of a data set's pictures, as the set "phantom" that ships
+GOLDEN = 15  # pictures of a data set, as the set "golden" that ships: every build runs them
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,14 +55,24 @@ class Shot:
         return found or acquire(self.frame, size)
 
 
-def named_set(name: str) -> CalibrationSet:
-    """A calibration set by the name of a shipped one, or by path."""
-    return read_toml(CalibrationSet, find("set", name))
+def named_set(name: str, split: Literal["train", "validation"] = "validation") -> CalibrationSet:
+    """A set by the name of a shipped one, or by path: a TOML file, or a data set folder, of which it is a split.
+
+    split: train is what models are calibrated on, validation what engines are verified on.
+    """
+    if name in documents("set") or not (Path(name) / MANIFEST).is_file():
+        return read_toml(CalibrationSet, find("set", name))
+    dataset = read_dataset(Path(name))
+    most, track_share = (ENOUGH, CLOSER) if split == "train" else (GOLDEN, 0.0)
+    count = min(len(dataset.of(split)), most)
+    if not count:
+        raise DataError(f"{name}: holds no items of {split}; deal its patients out: edge3vt data split {name}")
+    return CalibrationSet(1, dataset.name, "dataset", count, path=name, split=split, track_share=track_share)
 
 
-def pictures_of(set_name: str, spec: ModelSpec) -> Iterator[Pixels]:
-    """The pictures of a set, (H, W) uint8 each, as the network sees them."""
-    for shot in shots_of(named_set(set_name)):
+def pictures_of(golden: str, spec: ModelSpec) -> Iterator[Pixels]:
+    """The pictures that an engine is verified on, (H, W) uint8 each, as the network sees them."""
+    for shot in shots_of(named_set(golden)):
         yield fed(shot, shot.crop(spec.width))
 
 

@@ -107,6 +107,22 @@ def test_a_set_becomes_a_table_that_knows_what_it_belongs_to(
     assert read_json(CalibrationTable, tmp_path / "t.json").method == "minmax"
 
 
+def test_a_data_set_folder_needs_no_document(call: Call, model: Path, dataset: Path, tmp_path: Path) -> None:
+    whole = read_dataset(dataset)
+    write_items(whole, [replace(item, split="test") if item.id == "i3" else item for item in whole.items])
+    code, document, _ = call(model, "sets/some", "-o", "t.json")
+    assert (code, document["set"], document["frames"]) == (0, "some", COUNT - 1)
+    assert read_json(CalibrationTable, tmp_path / "t.json").set_sha256 == named_set("sets/some", "train").sha256
+
+
+def test_weights_are_to_be_exported_first(call: Call, dataset: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "weights.safetensors").touch()
+    for name in ("mine", "mine/weights.safetensors"):
+        code, _, err = call(name, "sets/some", "-o", "t.json")
+        assert (code, f"{name}: expected an ONNX file; write a training's: edge3vt export {name}" in err) == (2, True)
+
+
 def found(document: dict[str, Any], severity: str) -> list[tuple[str, list[str]]]:
     findings = document["audit"]["findings"]
     return [(each["rule"], each["pictures"]) for each in findings if each["severity"] == severity]

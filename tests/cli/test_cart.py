@@ -173,6 +173,17 @@ def test_a_cart_of_another_kind_builds_its_own(
     assert "older than release 2" in refused(call, "import", "1.tar", "--build")
 
 
+def test_a_cart_of_another_kind_is_told_which_pictures_it_lacks(
+    call: Call, told: Callable[..., dict[str, Any]], cart_folder: Path
+) -> None:
+    told("trust", "maker.pub")
+    (cart_folder / "golden.toml").unlink()
+    said = refused(call, "import", "2.tar", "--build")
+    assert "golden.toml: no such set" in said
+    assert "small is verified on it; bring it to this machine" in said
+    assert not (cart_folder / "engines" / "slots" / "small").exists()
+
+
 def test_what_a_bundle_holds(call: Call, told: Callable[..., dict[str, Any]], cart_folder: Path) -> None:
     told("trust", "maker.pub")
     shown = told("show", "2.tar")

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from edge3vt.calibrate.set import CalibrationSet
-from edge3vt.cli.pictures import fed, pictures_of, reserved_patients, seen, shots_of
+from edge3vt.cli.pictures import CLOSER, fed, named_set, pictures_of, reserved_patients, seen, shots_of
 from edge3vt.core.anatomy import CLASS_NAMES
 from edge3vt.core.errors import DataError
 from edge3vt.core.frame import Frame
-from edge3vt.data.dataset import Dataset, read_dataset
+from edge3vt.data.dataset import Dataset, read_dataset, write_items
 from edge3vt.data.writer import DatasetWriter
 from edge3vt.phantom.cine import Scene
 from edge3vt.picture.crop import TRACK_MM, acquire, cut
@@ -65,6 +67,30 @@ def test_items_are_spread_over_the_split(phantoms: Dataset) -> None:
     assert [shot.patient for shot in shots_of(of(phantoms, count=3, split="validation"))] == ["who2"] * 3
     with pytest.raises(DataError, match="holds 3 items of test, the set some asks for 4"):
         list(shots_of(of(phantoms, count=4, split="test")))
+
+
+def test_a_data_set_folder_is_its_train_split_to_calibrate_on_and_its_validation_split_to_verify_on(
+    phantoms: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = str(phantoms.folder)
+    calibrated, golden = named_set(name, "train"), named_set(name)
+    assert calibrated == of(phantoms, count=6, split="train", track_share=CLOSER)
+    assert golden == of(phantoms, count=3, split="validation")
+    assert len(list(pictures_of(name, nets.spec(SIZE)))) == 3
+    assert calibrated.sha256 != golden.sha256  # so that no build takes it for the very same set
+    assert not {shot.patient for shot in shots_of(calibrated)} & {shot.patient for shot in shots_of(golden)}
+
+    monkeypatch.setattr("edge3vt.cli.pictures.ENOUGH", 4)
+    monkeypatch.setattr("edge3vt.cli.pictures.GOLDEN", 2)
+    assert (named_set(name, "train").count, named_set(name).count) == (4, 2)
+
+    shutil.copytree(phantoms.folder, tmp_path / "phantom")
+    whole = read_dataset(tmp_path / "phantom")
+    write_items(whole, [replace(item, split="test") for item in whole.items])
+    with pytest.raises(DataError, match=r"holds no items of train; deal its patients out: edge3vt data split /"):
+        named_set(str(whole.folder), "train")
+    monkeypatch.chdir(tmp_path)
+    assert named_set("phantom", "train").source == "phantom"  # the one that ships: a name is a name everywhere
 
 
 def test_the_patients_of_the_test_are_told(phantoms: Dataset) -> None:
