@@ -13,6 +13,7 @@ from edge3vt.cli.pictures import pictures_of
 from edge3vt.core.documents import read_toml
 from edge3vt.core.errors import ConfigError
 from edge3vt.core.shipped import find
+from edge3vt.engine.choice import told
 from edge3vt.engine.manifest import EngineManifest, VerifyReport
 from edge3vt.engine.manifest import read as read_manifest
 from edge3vt.engine.recipe import EngineRecipe
@@ -39,14 +40,19 @@ def build(
 ) -> int:
     """Build an engine for this machine from a recipe, verify it, and sign it with this machine's key.
 
+    Where the recipe names candidates each is built and verified, and all are timed; the best is kept.
+
     Example: edge3vt build cpu-int8
     """
     asked = _recipe(recipe, changes or [])
     folder = out or BUILDS / asked.name
     manifest = build_engine(asked, folder, overwrite=overwrite, release=release)
-    runtime = f"{asked.runtime} {manifest.runtime_version}"
-    text = f"{folder}: {asked.precision} engine for {runtime}, release {manifest.release}, verified and signed"
-    return finish("build", True, {"engine": str(folder), "manifest": manifest}, [text], json=json)
+    made = manifest.recipe
+    runtime = f"{made.runtime} {manifest.runtime_version}"
+    text = [f"{folder}: {made.precision} engine for {runtime}, release {manifest.release}, verified and signed"]
+    if manifest.choice is not None:
+        text += [*map(told, manifest.choice.candidates), manifest.choice.why.rpartition("; ")[2]]
+    return finish("build", True, {"engine": str(folder), "manifest": manifest}, text, json=json)
 
 
 def verify(

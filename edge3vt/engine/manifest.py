@@ -14,11 +14,12 @@ from typing import Literal
 from edge3vt.core.digest import sha256_bytes
 from edge3vt.core.documents import parse_json, to_json, write_bytes
 from edge3vt.core.errors import ArtifactError, Edge3vtError
+from edge3vt.core.latency import LatencySummary
 from edge3vt.core.machine import Machine
 from edge3vt.core.spec import ModelSpec
 from edge3vt.engine import keyring
 from edge3vt.engine.plain import read_plain
-from edge3vt.engine.recipe import EngineRecipe
+from edge3vt.engine.recipe import EngineRecipe, Precision, Runtime
 
 ENGINE = "engine.onnx"
 GOLDEN = "golden.npz"
@@ -103,10 +104,38 @@ class VerifyReport:
 
 
 @dataclass(frozen=True, slots=True)
+class Candidate:
+    """An engine that a build could keep. reasons: why it may not. report: None where it could not be made or run.
+
+    paced: of its runs at the recipe's rate, in turn with the others. dice: to the truth, of several models.
+    """
+
+    name: str
+    model: str
+    precision: Precision
+    runtime: Runtime
+    reasons: tuple[str, ...]
+    report: VerifyReport | None = None
+    paced: LatencySummary | None = None
+    dice: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """asked: the recipe, with its candidates. kept: the name of one of them. why: in words."""
+
+    asked: EngineRecipe
+    kept: str
+    why: str
+    candidates: tuple[Candidate, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class EngineManifest:
     """release: counts up from build to build of one name and key. key: the id of the key that signed it.
 
-    machine: where it was built. verify: None only while it is being built. created: a label.
+    machine: where it was built. verify: None only while it is being built. created: a label. choice: what the engine,
+    whose own recipe is ``recipe``, was chosen from.
     """
 
     schema: int
@@ -122,6 +151,7 @@ class EngineManifest:
     machine: Machine
     verify: VerifyReport | None
     created: str
+    choice: Choice | None = None
 
     def __post_init__(self) -> None:
         if self.schema != 2:

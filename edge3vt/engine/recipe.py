@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from edge3vt.core.errors import ConfigError
@@ -58,11 +58,43 @@ class TensorRt:
 
 
 @dataclass(frozen=True, slots=True)
+class Candidates:
+    """What a build chooses from: all combinations of the lists; an empty list is what the recipe itself names.
+
+    rate_hz: at which pictures come while the engines are timed, as from a camera. max_dice_loss: with several models,
+    how far the mean Dice to the truth of the golden set may lie below that of the recipe's own model in FP32; that each
+    engine agrees with its own FP32 model does not tell which model is right.
+    """
+
+    precisions: tuple[Precision, ...] = ()
+    runtimes: tuple[Runtime, ...] = ()
+    models: tuple[str, ...] = ()
+    rate_hz: float = 60.0
+    max_dice_loss: float | None = None
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.rate_hz <= 1000:
+            raise ConfigError(f"rate_hz is {self.rate_hz}, expected 1 to 1000")
+        for listed in (self.precisions, self.runtimes, self.models):
+            for name in {name for name in listed if listed.count(name) > 1}:
+                raise ConfigError(f"'{name}' stands twice; name each candidate once")
+        if max(len(self.precisions), len(self.runtimes), len(self.models)) < 2:
+            raise ConfigError("there is nothing to choose from; list two or more precisions, runtimes or models")
+        if (len(self.models) > 1) != (self.max_dice_loss is not None):
+            raise ConfigError(
+                "models of several sizes need the key 'max_dice_loss', as in 0.01"
+                if self.max_dice_loss is None
+                else "the key 'max_dice_loss' is read for several models only; remove it"
+            )
+
+
+@dataclass(frozen=True, slots=True)
 class EngineRecipe:
     """model: a shipped asset's name or the path of an ONNX file. table: name or path of the calibration table that
     an int8 engine is quantised with; "asset" is the one shipped with the model. keep_float: layers of an
     int8 engine that get no Q/DQ, as ``edge3vt calibrate --sensitivity`` finds them. golden: name or path of the set
-    (calibration/sets) whose pictures the engine is verified on; never the one it was calibrated on."""
+    (calibration/sets) whose pictures the engine is verified on; never the one it was calibrated on. candidates: engines
+    of which a build keeps one; the recipe's own model, precision and runtime are one of them."""
 
     schema: int
     name: str
@@ -75,6 +107,7 @@ class EngineRecipe:
     threads: int = 1
     verify: VerifyLimits = field(default_factory=VerifyLimits)
     tensorrt: TensorRt = field(default_factory=TensorRt)
+    candidates: Candidates | None = None
 
     def __post_init__(self) -> None:
         if self.schema != 1:
@@ -83,6 +116,9 @@ class EngineRecipe:
             raise ConfigError(f"name is '{self.name}', expected lower-case letters, digits, '.', '_' and '-'")
         if not 1 <= self.threads <= 64:
             raise ConfigError(f"threads is {self.threads}, expected 1 to 64")
+        if self.candidates is not None:
+            self._check(self.candidates)
+            return
         if self.precision == "int8" and self.table is None:
             raise ConfigError("an int8 engine needs the key 'table'; name a calibration table")
         if self.precision != "int8" and self.table is not None:
@@ -95,3 +131,45 @@ class EngineRecipe:
             raise ConfigError("threads counts cores for the CPU's runtimes; remove the key 'threads' for tensorrt")
         if self.runtime != "tensorrt" and self.tensorrt != TensorRt():
             raise ConfigError(f"the table 'tensorrt' is not read for {self.runtime}; remove it")
+
+    def singles(self) -> tuple[EngineRecipe, ...]:
+        """The recipes of one engine each that a build chooses from, all of this name; without candidates itself."""
+        asked = self.candidates
+        if asked is None:
+            return (self,)
+        return tuple(
+            self._single(model, precision, runtime)
+            for model in asked.models or (self.model,)
+            for runtime in asked.runtimes or (self.runtime,)
+            for precision in asked.precisions or (self.precision,)
+        )
+
+    def _single(self, model: str, precision: Precision, runtime: Runtime) -> EngineRecipe:
+        table, keep_float = (self.table, self.keep_float) if precision == "int8" else (None, ())
+        return replace(
+            self,
+            model=model,
+            precision=precision,
+            runtime=runtime,
+            table=table,
+            keep_float=keep_float,
+            candidates=None,
+        )
+
+    def _check(self, asked: Candidates) -> None:
+        for key, own, listed in (
+            ("precisions", self.precision, asked.precisions),
+            ("runtimes", self.runtime, asked.runtimes),
+            ("models", self.model, asked.models),
+        ):
+            if listed and own not in listed:
+                raise ConfigError(f"candidates: {key} lacks '{own}', which the recipe itself names; add it")
+        if "int8" not in (self.precision, *asked.precisions) and (self.table is not None or self.keep_float):
+            raise ConfigError("no candidate is int8; remove the keys 'table' and 'keep_float'")
+        if len(asked.models) > 1 and self.table not in (None, "asset"):
+            raise ConfigError(
+                f"table is '{self.table}', of one model; several models have their own: table = \"asset\""
+            )
+        if self.verify.min_speedup:
+            raise ConfigError("the fastest candidate is kept, FP32 may be one; remove the key 'min_speedup'")
+        self.singles()

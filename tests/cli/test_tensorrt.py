@@ -38,9 +38,9 @@ def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> World:
 @pytest.mark.parametrize(
     ("version", "recipe", "flags"),
     [
-        pytest.param("8.6", "orin-nano-int8", ["FP16", "INT8", "TF32"], marks=pytest.mark.slow),
+        pytest.param("8.6", "jetson-int8", ["FP16", "INT8", "TF32"], marks=pytest.mark.slow),
         pytest.param("10.3", "jetson-fp16", ["FP16", "TF32"], marks=pytest.mark.slow),
-        ("11.4", "thor-int8", ["TF32"]),
+        ("11.4", "jetson-int8", ["TF32"]),
         pytest.param("11.4", "rtx-fp16", ["TF32"], marks=pytest.mark.slow),
     ],
 )

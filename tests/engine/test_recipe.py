@@ -6,6 +6,7 @@ import pytest
 
 from edge3vt.core.documents import read_toml
 from edge3vt.core.errors import ConfigError
+from edge3vt.core.shipped import documents
 from edge3vt.engine.recipe import EngineRecipe, TensorRt
 
 GOOD = {
@@ -76,3 +77,64 @@ def test_tensorrt_builds_as_the_recipe_says_and_by_default_for_the_soonest_answe
 def test_what_makes_no_sense_is_refused(tmp_path: Path, changes: dict[str, str], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         written(tmp_path, **changes)
+
+
+CHOICE = {
+    "runtime": '"onnxruntime"',
+    "candidates": '{precisions = ["fp32", "int8"], runtimes = ["onnxruntime", "openvino"]}',
+}
+
+
+def test_candidates_are_all_combinations_each_a_recipe_of_its_own(tmp_path: Path) -> None:
+    recipe = written(tmp_path, **CHOICE, keep_float='["stem"]', threads="2")
+    assert recipe.candidates is not None
+    assert recipe.candidates.rate_hz == 60
+    singles = recipe.singles()
+    assert [(s.runtime, s.precision, s.table, s.keep_float) for s in singles] == [
+        ("onnxruntime", "fp32", None, ()),
+        ("onnxruntime", "int8", "asset", ("stem",)),
+        ("openvino", "fp32", None, ()),
+        ("openvino", "int8", "asset", ("stem",)),
+    ]
+    assert {(s.name, s.model, s.threads, s.candidates) for s in singles} == {("a-1", "net", 2, None)}
+    assert written(tmp_path).singles() == (written(tmp_path),)
+
+
+def test_sizes_of_a_student_may_be_candidates(tmp_path: Path) -> None:
+    lists = '{models = ["net", "net-256"], max_dice_loss = 0.01, rate_hz = 30}'
+    assert [s.model for s in written(tmp_path, candidates=lists).singles()] == ["net", "net-256"]
+
+
+@pytest.mark.parametrize(
+    ("candidates", "changes", "message"),
+    [
+        ("{}", {}, "candidates: there is nothing to choose from"),
+        ('{precisions = ["int8"]}', {}, "there is nothing to choose from"),
+        ('{precisions = ["int8", "int8"]}', {}, "'int8' stands twice"),
+        ('{precisions = ["fp32", "int8"], rate_hz = 0}', {}, "rate_hz is 0.0, expected 1 to 1000"),
+        ('{precisions = ["fp32", "fp16"]}', {}, "precisions lacks 'int8', which the recipe itself names; add it"),
+        ('{runtimes = ["onnxruntime", "tensorrt"]}', {}, "runtimes lacks 'openvino'"),
+        ('{precisions = ["fp16", "int8"]}', {}, "fp16 engines are for tensorrt, not for openvino"),
+        ('{precisions = ["fp32", "int8"]}', {"table": ""}, "an int8 engine needs the key 'table'"),
+        ('{runtimes = ["onnxruntime", "openvino"]}', {"precision": '"fp32"'}, "no candidate is int8; remove the keys"),
+        ('{models = ["net", "b"]}', {}, "several sizes need the key 'max_dice_loss'"),
+        ('{precisions = ["fp32", "int8"], max_dice_loss = 0.1}', {}, "is read for several models only; remove it"),
+        ('{models = ["net", "b"], max_dice_loss = 0.1}', {"table": '"mine"'}, "table is 'mine', of one model"),
+        ('{precisions = ["fp32", "int8"]}', {"verify": "{min_speedup = 1.0}"}, "remove the key 'min_speedup'"),
+        ('{precision = ["int8"]}', {}, "candidates: unknown key 'precision'; did you mean 'precisions'"),
+    ],
+)
+def test_candidates_that_make_no_sense_are_refused(
+    tmp_path: Path, candidates: str, changes: dict[str, str], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        written(tmp_path, candidates=candidates, **changes)
+
+
+def test_each_recipe_that_ships_says_what_it_needs_and_its_name_is_its_files(tmp_path: Path) -> None:
+    for name, path in documents("recipe").items():
+        recipe = read_toml(EngineRecipe, path)
+        assert recipe.name == name
+        assert (len(recipe.singles()) > 1) == (recipe.candidates is not None)
+    devices = {"orin-nano", "orin-nx", "agx-orin", "thor", "rtx", "x86", "arm"}
+    assert {n for n, p in documents("recipe").items() if read_toml(EngineRecipe, p).candidates} == devices

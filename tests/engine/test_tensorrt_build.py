@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +17,11 @@ from edge3vt.core.digest import sha256_bytes
 from edge3vt.core.errors import ArtifactError, ConfigError
 from edge3vt.engine import tensorrt
 from edge3vt.engine.build import build
-from edge3vt.engine.manifest import EngineManifest, read
+from edge3vt.engine.candidates import Offer, build_best
+from edge3vt.engine.manifest import EngineManifest, read, unseal
 from edge3vt.engine.model import read_model
 from edge3vt.engine.open import open_engine, open_sealed
-from edge3vt.engine.recipe import EngineRecipe, Precision, TensorRt, VerifyLimits
+from edge3vt.engine.recipe import Candidates, EngineRecipe, Precision, TensorRt, VerifyLimits
 from edge3vt.engine.verify import verify
 from tests import nets
 from tests.engine.fake_cuda import World, install
@@ -177,8 +180,6 @@ def test_what_the_engine_answers_is_what_its_plan_computes(world: World, fp32: b
     assert manifest.verify is not None
     assert manifest.verify.agreement == 1.0
     assert read(tmp_path / "engine") == manifest
-    from edge3vt.engine.manifest import unseal
-
     session = open_sealed(unseal(tmp_path / "engine"), tmp_path / "engine")
     logits = np.zeros(session.spec.logits_shape, np.float32)
     pixels = np.zeros(session.spec.input_shape, np.uint8)
@@ -186,3 +187,32 @@ def test_what_the_engine_answers_is_what_its_plan_computes(world: World, fp32: b
     session.run(pixels, logits)
     session.close()
     assert len(np.unique(logits.argmax(axis=1))) > 1
+
+
+@pytest.mark.parametrize("version", ["10.3", "11.4"])
+def test_fp16_and_int8_are_built_on_the_device_and_one_plan_is_kept(
+    world: World, monkeypatch: pytest.MonkeyPatch, fp32: bytes, tmp_path: Path, version: str
+) -> None:
+    use(version, world, monkeypatch)
+    several = Candidates(("fp16", "int8"), rate_hz=1000)
+    asked = replace(recipe("int8"), candidates=several)
+    offers = [Offer(one, fp32, partial(prepared, fp32, one.precision), GOLDEN) for one in asked.singles()]
+    manifest = build_best(asked, offers, tmp_path / "engine")
+    assert manifest.choice is not None
+    assert [candidate.name for candidate in manifest.choice.candidates] == ["fp16", "int8"]
+    assert all(candidate.paced and candidate.paced.samples == 550 for candidate in manifest.choice.candidates)
+    assert manifest.choice.kept == manifest.recipe.precision
+    assert (manifest.table_sha256 is not None) == (manifest.recipe.precision == "int8")
+    assert sorted(manifest.files) == ["engine.plan", "golden.npz"]
+    open_engine(tmp_path / "engine").close()
+    assert not world.live, "something was left on the GPU"
+
+
+def test_what_tensorrt_cannot_build_does_not_hold_the_others_up(world: World, fp32: bytes, tmp_path: Path) -> None:
+    world.faults["build"] = 0  # of FP16
+    asked = replace(recipe("int8"), candidates=Candidates(("fp16", "int8"), rate_hz=1000))
+    offers = [Offer(one, fp32, partial(prepared, fp32, one.precision), GOLDEN) for one in asked.singles()]
+    manifest = build_best(asked, offers, tmp_path / "engine")
+    assert manifest.choice is not None
+    assert manifest.choice.kept == "int8"
+    assert "fp16: not held (TensorRT 10.3.0 could not build the engine" in manifest.choice.why
