@@ -78,6 +78,12 @@ def test_what_fp32_finds_and_the_other_does_not_is_newly_missed() -> None:
     assert not next(gate for gate in judged([0.0] + [0.9] * 98, [1.0] * 99).gates if gate.limit == 0.5).passed
 
 
+def test_what_fp32_misses_as_well_is_not_newly_missed() -> None:
+    both = {name: held([(scores(0.9), scores(0.0))], [(1, 1)]) for name in ("fp32", "cpu")}
+    found = candidate("cpu", "hash", (), both, NAMES, (*NAMES, "spine"))
+    assert (found.structures["svc"].missed, found.structures["svc"].newly_missed) == (1.0, 0)
+
+
 def test_a_verdict_weighs_fp16_where_the_runtime_has_it_and_says_where_int8_is_too_dear() -> None:
     for name, precisions in (("cpu", {"fp32", "int8"}), ("tensorrt-fp32", {"fp32", "fp16", "int8"})):
         found = judged([0.89, 0.89], [1, 1], name)

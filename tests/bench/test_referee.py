@@ -8,11 +8,14 @@ import pytest
 
 from edge3vt.bench.holding import Candidate
 from edge3vt.bench.referee import FLAVOURS, Referee, main
-from edge3vt.calibrate.judge import masks_of
+from edge3vt.calibrate.judge import answers_of, masks_of
+from edge3vt.calibrate.qdq import insert
+from edge3vt.calibrate.table import CalibrationTable
 from edge3vt.core.anatomy import CLASS_NAMES
 from edge3vt.core.documents import read_json, write_json
 from edge3vt.core.errors import ConfigError
 from edge3vt.data.writer import DatasetWriter
+from edge3vt.picture.images import read_image
 from tests import nets
 from tests.calibrate import graphs
 
@@ -59,6 +62,14 @@ def test_a_planted_layer_misses_the_limits_and_kept_in_floats_it_does_less_harm(
     assert max(one.wide for one in found["cpu"].structures.values()) == 3
     assert "INT8 is not worth it here: too dear for" in found["cpu"].advice
     assert list((folder / "a" / "worst").glob("cpu-i*.png"))
+
+    model, table = (folder / "net.onnx").read_bytes(), read_json(CalibrationTable, folder / "t.json")
+    pictures = [read_image(path) for path in sorted((folder / "set" / "pictures").glob("*.png"))]
+    exact = answers_of(model, nets.spec(SIZE), pictures)[1]
+    for flavour, fused in (("cpu", True), ("tensorrt-fp16", False)):
+        own = answers_of(insert(model, table, flavour), nets.spec(SIZE), pictures, fused=fused)[1]
+        largest = max(abs(a - b) for a, b in zip(own, exact, strict=True))
+        assert found[flavour].largest_view_difference == pytest.approx(largest, abs=1e-6)
 
     _, kept = judged(folder, "b", "--keep-float", f"cpu={PLANTED}")
     assert (kept["cpu"].keep_float, kept["tensorrt-fp32"].keep_float) == ((PLANTED,), ())
