@@ -15,13 +15,14 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from edge3vt.core.clock import NS_PER_S, SystemClock
-from edge3vt.core.documents import to_json
+from edge3vt.core.documents import to_json, write_bytes
 from edge3vt.core.errors import DataError
 from edge3vt.learn import checkpoint
 from edge3vt.learn.batches import Batch, Draw, Pool, batches
 from edge3vt.learn.checkpoint import Progress
 from edge3vt.learn.distillation import distillation_loss, to_grid
 from edge3vt.learn.losses import segmentation_loss, view_loss
+from edge3vt.learn.networks import output_stride
 from edge3vt.learn.recipe import Recipe, Schedule
 from edge3vt.learn.validation import Looks, validate
 
@@ -43,29 +44,31 @@ def train(
     resume: bool = False,
     minutes: float | None = None,
     told: Told = lambda done, total: None,
+    sets: Mapping[str, str] | None = None,
 ) -> Progress:
     """Train ``model`` until its learning rate has fallen to zero; its weights are then those of the last step.
 
     ``folder`` receives checkpoint.safetensors and log.jsonl. With ``minutes`` the fall begins in time to end then.
-    told: steps done and, as far as it is known, to do. Raises DataError when the loss is not finite; the last
-    checkpoint then stands.
+    told: steps done and, as far as it is known, to do. sets: digests of the data, which a resumed training has to find
+    again. Raises DataError when the loss or its gradient is not finite; the last checkpoint then stands.
     """
     clock, schedule = SystemClock(), recipe.schedule
     if schedule.batch % (2 * fabric.world_size):
         raise DataError(
             f"a batch of {schedule.batch} cannot be shared by {fabric.world_size} processes in pairs; change batch"
         )
-    optimiser = torch.optim.AdamW(
-        model.parameters(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay, fused=True
+    scaler = getattr(fabric.strategy.precision, "scaler", None)  # of 16-mixed: it unscales, which fused steps do alone
+    plain = torch.optim.AdamW(
+        model.parameters(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay, fused=scaler is None
     )
-    wanted = to_json(recipe, indent=None)
-    progress = checkpoint.restore(folder, model, optimiser, wanted) if resume else Progress()
+    bare, asked = model, checkpoint.Asked(to_json(recipe, indent=None), dict(sets or {}))
+    stride = output_stride(bare, recipe.size)
+    wrapped, optimiser = fabric.setup(model, plain)
+    progress = checkpoint.restore(folder, bare, plain, asked, scaler) if resume else Progress()
     if fabric.is_global_zero:
         _forget_after(folder / LOG, progress.step)
-    bare = model
-    wrapped, optimiser = fabric.setup(model, optimiser)
     begun_ns, saved_s = clock.now_ns() - round(progress.spent_s * NS_PER_S), progress.spent_s
-    source = _source(recipe, pools, progress.step, fabric)
+    source = _source(recipe, pools, progress.step, fabric, stride)
     while (done := _cooled(progress, schedule, minutes)) < 1:
         rate = schedule.learning_rate * min(1.0, (progress.step + 1) / max(schedule.warmup, 1)) * _fall(done)
         for group in optimiser.param_groups:
@@ -74,14 +77,12 @@ def train(
         torch.manual_seed((recipe.seed << 32) + progress.step)
         terms = losses(fabric, recipe, wrapped, next(source))
         loss = torch.stack(list(terms.values())).sum()
-        if not math.isfinite(loss.item()):
-            raise DataError(
-                f"step {progress.step}: the loss is {loss.item()}; lower the learning rate; "
-                f"{folder / checkpoint.NAME} is the last good state"
-            )
+        _check_finite("loss", loss, progress, folder)
         optimiser.zero_grad(set_to_none=True)
         fabric.backward(loss)
-        fabric.clip_gradients(wrapped, optimiser, max_norm=CLIP)
+        norm = fabric.clip_gradients(wrapped, optimiser, max_norm=CLIP, error_if_nonfinite=False)
+        if scaler is None:  # which else leaves out such a step and scales by less
+            _check_finite("gradient's norm", norm, progress, folder)
         optimiser.step()
         progress.step += 1
         progress.spent_s = (clock.now_ns() - begun_ns) / NS_PER_S
@@ -96,9 +97,9 @@ def train(
         told(progress.step, _expected(progress, schedule, minutes))
         if fabric.is_global_zero and progress.spent_s - saved_s > CHECKPOINT_S:
             saved_s = progress.spent_s
-            checkpoint.save(folder, bare, optimiser, progress, wanted)
+            checkpoint.save(folder, bare, plain, progress, asked, scaler)
     if fabric.is_global_zero:
-        checkpoint.save(folder, bare, optimiser, progress, wanted)
+        checkpoint.save(folder, bare, plain, progress, asked, scaler)
     return progress
 
 
@@ -140,13 +141,20 @@ class _AllReduce(torch.autograd.Function):
         return whole
 
 
-def _source(recipe: Recipe, pools: Sequence[Pool], first: int, fabric: Fabric) -> Iterator[Batch]:
+def _check_finite(name: str, value: Tensor | None, progress: Progress, folder: Path) -> None:
+    if value is not None and not math.isfinite(value.item()):
+        path = folder / checkpoint.NAME
+        kept = f"{path} is the last good state" if path.exists() else "there is no checkpoint yet"
+        raise DataError(f"step {progress.step}: the {name} is {value.item()}; lower the learning rate; {kept}")
+
+
+def _source(recipe: Recipe, pools: Sequence[Pool], first: int, fabric: Fabric, stride: int) -> Iterator[Batch]:
     schedule = recipe.schedule
     pairs = schedule.batch // 2 // fabric.world_size
     part = slice(fabric.global_rank * pairs, (fabric.global_rank + 1) * pairs)
 
     def at(size: int) -> Draw:
-        grid = size // 2 if recipe.teacher is not None else 0
+        grid = size // min(stride, 2) if recipe.teacher is not None else 0
         return Draw(recipe.seed, schedule.batch, size, grid, recipe.distillation.temporal > 0)
 
     early = range(first, schedule.early_steps) if schedule.early_size else range(0)
@@ -218,12 +226,16 @@ def _validated(fabric: Fabric, model: nn.Module, looks: Looks, folder: Path, pro
 
 def _log(folder: Path, progress: Progress, values: Mapping[str, object]) -> None:
     line: dict[str, object] = {"step": progress.step, "seconds": round(progress.spent_s, 1)} | dict(values)
-    with (folder / LOG).open("a", encoding="utf-8") as file:
-        file.write(json.dumps(line) + "\n")
+    try:
+        with (folder / LOG).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+    except OSError as error:
+        raise DataError(f"{folder / LOG}: cannot be written ({error.strerror or error}); make room there") from error
 
 
 def _forget_after(path: Path, step: int) -> None:
-    """Drop what was logged after the checkpoint that a training goes on from."""
+    """Drop what was logged after the checkpoint that a training goes on from, and the half line that a kill left."""
     if path.exists():
-        lines = [line for line in path.read_text(encoding="utf-8").splitlines() if json.loads(line)["step"] <= step]
-        path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        *lines, _ = path.read_text(encoding="utf-8").split("\n")
+        kept = [line for line in lines if json.loads(line)["step"] <= step]
+        write_bytes(path, "".join(f"{line}\n" for line in kept).encode())
