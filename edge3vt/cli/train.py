@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -119,16 +118,13 @@ def _recipe(name: str, data: list[str] | None, init: str | None, seed: int | Non
 def _run(
     verb: str, recipe: Recipe, out: Path | None, minutes: float | None, *, resume: bool, overwrite: bool, json: bool
 ) -> int:
-    from edge3vt.learn.loop import LOG
-    from edge3vt.learn.train import RECORD, run_recipe
+    from edge3vt.learn.train import RECORD, begin_anew, run_recipe
 
     folder = out or OUT / recipe.name
     if minutes is not None and not 0 < minutes < 1e5:
         raise ConfigError(f"--minutes {minutes:g}: expected more than 0")
-    if not resume and (folder / LOG).exists():
-        if not overwrite:
-            raise ConfigError(f"{folder}: holds a training; add --resume to go on with it, or --overwrite")
-        shutil.rmtree(folder)
+    if not resume:
+        begin_anew(folder, overwrite=overwrite)
     record = run_recipe(recipe, folder, progress, resume=resume, minutes=minutes)
     if not record:
         return 0

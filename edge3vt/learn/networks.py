@@ -108,7 +108,7 @@ def _imported(path: str, classes: int) -> nn.Module:
     try:
         kind = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:
-        raise ConfigError(f"network '{path}': cannot be imported ({_line(error)}); check the path") from error
+        raise ConfigError(f"network '{path}': cannot be imported ({_line(error)}); check it and PYTHONPATH") from error
     try:
         model = kind(classes)
     except Exception as error:

@@ -42,15 +42,18 @@ class Schedule:
             raise ConfigError(f"schedule: batch is {self.batch}, expected an even number: pictures come in pairs")
         if min(self.warmup, self.cooldown, self.weight_decay, self.early_steps) < 0:
             raise ConfigError("schedule: warmup, cooldown, weight_decay and early_steps cannot be below 0")
+        if (self.early_size is None) != (self.early_steps == 0):
+            raise ConfigError("schedule: early_size and early_steps belong together; set both or neither")
 
 
 @dataclass(frozen=True, slots=True)
 class Teacher:
     """Who teaches: weights of a full-frame teacher and of one for crops, or soft labels of whatever tool.
 
-    full, crop: weights that a training wrote; network: of ``full``, "package.module:Class", where its file does not
-    tell. soft: folder with a folder of soft labels for each data set, by its name; what is missing there is made with
-    full and crop. looks: turned and mirrored looks at each picture, whose mean is its soft label. side: of them, px.
+    full, crop: weights that a training wrote; network: of ``full``, "package.module:Class", where another tool wrote
+    its safetensors, for the data's classes and pictures of ``side`` px. soft: folder with a folder of soft labels for
+    each data set, by its name; what is missing there is made with full and crop. looks: turned and mirrored looks at
+    each picture, whose mean is its soft label. side: of them, px.
     """
 
     full: str | None = None
@@ -65,6 +68,8 @@ class Teacher:
             raise ConfigError("teacher: names neither full, its weights, nor soft, a folder of soft labels; add one")
         if self.crop is not None and self.full is None:
             raise ConfigError("teacher: crop has no word outside its crop; add full, the full-frame teacher's weights")
+        if self.network is not None and self.full is None:
+            raise ConfigError("teacher: network is the class of full, but there is no full; add its weights")
         if not 32 <= self.side <= 1024:
             raise ConfigError(f"teacher: side is {self.side}, expected 32 to 1024 px")
 
@@ -75,7 +80,7 @@ class Recipe:
 
     data: data sets with the same classes, dealt out to train and validation. unlabelled: sets that only a teacher can
     use, all of their items. negatives: sets none of whose pictures is the view. The shares are of every batch.
-    patients: use so many of the labelled ones only. frozen_statistics: batch normalisation keeps its statistics.
+    patients: use so many of each labelled set only. frozen_statistics: batch normalisation keeps its statistics.
     """
 
     schema: int
@@ -106,6 +111,10 @@ class Recipe:
         for size in (self.size, self.schedule.early_size or self.size):
             if size % 32 or not 32 <= size <= 1024:
                 raise ConfigError(f"size {size}: expected a multiple of 32 px from 32 to 1024")
+        if not 0 <= self.seed < 1 << 31:
+            raise ConfigError(f"seed {self.seed}: expected 0 to {(1 << 31) - 1}")
+        if self.workers < 0 or (self.patients is not None and self.patients < 1):
+            raise ConfigError("workers cannot be below 0, nor patients below 1")
         if not self.data:
             raise ConfigError("data is empty; name a data set folder")
         if not (0 <= self.unlabelled_share < 1 and 0 <= self.negative_share < 1):

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
+from lightning_fabric import Fabric
 from numpy.typing import NDArray
 from torch.nn import functional
 
@@ -26,7 +28,7 @@ from edge3vt.data.geometry import Geometry, sampled, whole
 from edge3vt.data.soft import NOWHERE, SoftLabels, begin_soft, read_soft
 from edge3vt.learn.pictures import SIDE, Pictures, Progress
 from edge3vt.learn.recipe import Teacher
-from edge3vt.learn.weights import Weights, find_weights, load_weights
+from edge3vt.learn.weights import Weights, find_weights, load_foreign, load_weights
 
 Box = tuple[int, int, int, int]
 """x0, y0, x1, y1 in px of the soft labels, half-open."""
@@ -62,11 +64,17 @@ class Pair:
 
 
 def taught(
-    teacher: Teacher, folders: Sequence[Path], pictures: Pictures, classes: Sequence[str], soft: Path, told: Progress
+    fabric: Fabric,
+    teacher: Teacher,
+    folders: Sequence[Path],
+    pictures: Pictures,
+    classes: Sequence[str],
+    soft: Path,
+    told: Progress,
 ) -> Pictures:
     """``pictures`` with a teacher's soft labels, read from ``soft``/SET or made there first.
 
-    Where a picture has no label, its mask becomes the teacher's. Raises Edge3vtError.
+    Where a picture has no label, its mask becomes the teacher's. Each process makes its share. Raises Edge3vtError.
     """
     places = {id: n for n, id in enumerate(pictures.ids)}
     labels = np.empty((len(pictures), len(classes), teacher.side, teacher.side), np.uint8)
@@ -75,10 +83,17 @@ def taught(
     for folder in folders:
         dataset = read_dataset(folder)
         items = [item for item in dataset.items if item.id in places]
-        kept = soft / folder.name
+        kept = soft / folder.resolve().name
         if teacher.full is not None:
-            kept_soft = begin_soft(kept, dataset, teacher.side, made_by=_named(teacher), crop=teacher.crop is not None)
-            _teach(teacher, kept_soft, pictures, [places[id] for id in kept_soft.missing(items)], told)
+            begin = partial(begin_soft, kept, dataset, teacher.side, made_by=_named(teacher), crop=bool(teacher.crop))
+            if fabric.is_global_zero:
+                begin()
+            fabric.barrier()
+            kept_soft = begin()
+            missing = [places[id] for id in kept_soft.missing(items)]
+            mine = [n for n in missing if n % fabric.world_size == fabric.global_rank]
+            _teach(teacher, kept_soft, pictures, mine, told)
+            fabric.barrier()
         found = read_soft(kept, dataset, teacher.side, items)
         for item in items:
             n = places[item.id]
@@ -94,7 +109,11 @@ def open_teacher(teacher: Teacher, classes: Sequence[str]) -> Pair:
     """Open the weights that a recipe names. Raises ArtifactError where they are for other classes."""
     opened: list[Weights | None] = []
     for name, network in ((teacher.full, teacher.network), (teacher.crop, None)):
-        weights = None if name is None else load_weights(find_weights(name), network)
+        weights = None
+        if name is not None and network is not None:
+            weights = load_foreign(find_weights(name), network, classes, teacher.side)
+        elif name is not None:
+            weights = load_weights(find_weights(name))
         if weights is not None and weights.spec.classes != tuple(classes):
             raise ArtifactError(
                 f"{name}: teaches {', '.join(weights.spec.classes)}, the data set has {', '.join(classes)}; "

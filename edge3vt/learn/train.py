@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,11 @@ from edge3vt import __version__
 from edge3vt.core.clock import wall_label
 from edge3vt.core.digest import sha256_file
 from edge3vt.core.documents import write_json
-from edge3vt.core.errors import DataError
+from edge3vt.core.errors import BackendMissingError, ConfigError, DataError
 from edge3vt.core.machine import this_machine
 from edge3vt.core.spec import ModelSpec
-from edge3vt.data.dataset import MANIFEST
+from edge3vt.data.dataset import MANIFEST, read_dataset
+from edge3vt.learn import checkpoint
 from edge3vt.learn.batches import Pool
 from edge3vt.learn.curves import draw_curves
 from edge3vt.learn.loop import LOG, train
@@ -43,14 +45,17 @@ def run_recipe(recipe: Recipe, out: Path, bar: Bar, *, resume: bool, minutes: fl
     Under torchrun every process calls this, and the first writes. Raises Edge3vtError.
     """
     fabric = launched(recipe)
-    pools, judged, classes, sets = _read(recipe, out, bar)
+    bar = bar if fabric.is_global_zero else _no_bar
+    pools, judged, classes, sets = _read(fabric, recipe, out, bar)
     torch.manual_seed(recipe.seed)
     model = build(recipe.network, len(classes))
-    left = initialise(model, find_weights(recipe.init)) if recipe.init and not resume else []
+    left = initialise(model, find_weights(recipe.init)) if recipe.init else []
     model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # its stub lacks it
     seen = looks(judged, classes, recipe.size, recipe.augmentation)
     if not len(seen.pixels):
         raise DataError(f"{recipe.data[0]}: no labelled picture in the split 'validation'; use edge3vt data split")
+    if not np.isin(seen.masks, seen.scored).any():
+        raise DataError(f"{recipe.data[0]}: no picture in the split 'validation' holds a structure that is scored")
     spec = ModelSpec(
         schema=1,
         name=recipe.name,
@@ -75,7 +80,8 @@ def run_recipe(recipe: Recipe, out: Path, bar: Bar, *, resume: bool, minutes: fl
             out,
             resume=resume,
             minutes=minutes,
-            told=told if fabric.is_global_zero else _nothing,
+            told=told,
+            sets=sets,
         )
     if not fabric.is_global_zero:
         return {}
@@ -120,13 +126,35 @@ def launched(recipe: Recipe) -> Fabric:
     hosts = int(os.environ.get("WORLD_SIZE", "1")) // local
     kind = "cuda" if torch.cuda.is_available() else "cpu"
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+    if kind == "cuda" and local > torch.cuda.device_count():
+        raise BackendMissingError(
+            f"torchrun started {local} processes, but there are {torch.cuda.device_count()} GPUs; "
+            "lower --nproc-per-node, or hide the GPUs with CUDA_VISIBLE_DEVICES="
+        )
     strategy = "ddp" if local * hosts > 1 else "auto"
     fabric = Fabric(accelerator=kind, devices=local, num_nodes=hosts, strategy=strategy, precision=recipe.precision)
     fabric.launch()
     return fabric
 
 
-def _read(recipe: Recipe, out: Path, bar: Bar) -> tuple[list[Pool], Pictures, tuple[str, ...], dict[str, str]]:
+def begin_anew(out: Path, *, overwrite: bool) -> None:
+    """Clear ``out`` of a training, and of nothing else. Raises ConfigError where it holds one, unless ``overwrite``.
+
+    Under torchrun the first process clears, before it meets the others.
+    """
+    held = [path for path in (out / name for name in (WEIGHTS, RECORD, CURVES, LOG, checkpoint.NAME)) if path.exists()]
+    if held and not overwrite:
+        raise ConfigError(f"{out}: holds a training; add --resume to go on with it, or --overwrite")
+    if held and os.environ.get("RANK", "0") == "0":
+        for path in held:
+            path.unlink()
+        if (out / SOFT).is_dir():
+            shutil.rmtree(out / SOFT)
+
+
+def _read(
+    fabric: Fabric, recipe: Recipe, out: Path, bar: Bar
+) -> tuple[list[Pool], Pictures, tuple[str, ...], dict[str, str]]:
     """Pools, validation pictures, classes, and the sets by folder with the digest of each manifest."""
     data = [Path(folder) for folder in recipe.data]
     with bar("reading pictures") as told:
@@ -136,12 +164,13 @@ def _read(recipe: Recipe, out: Path, bar: Bar) -> tuple[list[Pool], Pictures, tu
         unlabelled = read_pictures(others, "", classes, unlabelled=True, told=told)[0] if others else None
         apart = [Path(folder) for folder in recipe.negatives]
         negatives = read_pictures(apart, "", classes, negatives=True, told=told)[0] if apart else None
+    _check_apart(data, [pictures for pictures in (labelled, unlabelled, negatives) if pictures is not None])
     if recipe.teacher is not None:
         soft = out / SOFT if recipe.teacher.soft is None else Path(recipe.teacher.soft)
         with bar("soft labels") as told:
-            labelled = taught(recipe.teacher, data, labelled, classes, soft, told)
+            labelled = taught(fabric, recipe.teacher, data, labelled, classes, soft, told)
             if unlabelled is not None:
-                unlabelled = taught(recipe.teacher, others, unlabelled, classes, soft, told)
+                unlabelled = taught(fabric, recipe.teacher, others, unlabelled, classes, soft, told)
     a = recipe.augmentation
     negative_share = recipe.negative_share if negatives is not None else 0.0
     unlabelled_share = recipe.unlabelled_share * (1 - negative_share) if unlabelled is not None else 0.0
@@ -158,6 +187,19 @@ def _read(recipe: Recipe, out: Path, bar: Bar) -> tuple[list[Pool], Pictures, tu
     return pools, judged, classes, sets
 
 
+def _check_apart(data: Sequence[Path], seen: Sequence[Pictures]) -> None:
+    """Raises DataError where a training sees a patient by whom it, or its result, will be judged."""
+    dealt = [(folder, item) for folder in data for item in read_dataset(folder).items]
+    judges = {item.patient: (folder, item.split) for folder, item in dealt if item.split not in (None, "train")}
+    for patient in (patient for pictures in seen for patient in pictures.patients):
+        if patient in judges:
+            folder, split = judges[patient]
+            raise DataError(
+                f"{folder}: the patient {patient} of the split '{split}' is also trained on; deal the sets out by "
+                "patient, or leave one out"
+            )
+
+
 def _tells_views(pools: Sequence[Pool]) -> bool:
     """Whether the pictures tell views from others, so that a network can learn it."""
     known = np.concatenate([pool.pictures.views for pool in pools])
@@ -170,5 +212,7 @@ def _has_view(model: torch.nn.Module, size: int) -> bool:
         return model(torch.zeros(1, 1, size, size))[1] is not None
 
 
-def _nothing(done: int, total: int) -> None:
-    """Told of progress, where nobody looks."""
+@contextmanager
+def _no_bar(label: str) -> Iterator[Callable[[int, int], None]]:
+    """The bar of all processes but the first."""
+    yield lambda done, total: None

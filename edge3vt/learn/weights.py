@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 from edge3vt.core.documents import parse_json, suggestion, to_json, whole_file
 from edge3vt.core.errors import ArtifactError
 from edge3vt.core.spec import ModelSpec
-from edge3vt.learn.networks import build
+from edge3vt.learn.networks import Lone, build, output_stride
 
 KEY = "edge3vt"  # one entry: safetensors writes several in any order, and the same weights should be the same bytes
 ASSETS = Path(__file__).resolve().parents[1] / "assets"
@@ -60,15 +61,47 @@ def load_weights(path: Path, network: str | None = None) -> Weights:
     """
     tensors, metadata = read_tensors(path)
     if KEY not in metadata:
-        raise ArtifactError(f"{path}: no '{KEY}' in its metadata, so nobody knows what it is; train it with edge3vt")
+        raise ArtifactError(
+            f"{path}: no '{KEY}' in its metadata, so nobody knows what it is; train it with edge3vt, or, as a teacher, "
+            "name its class as teacher.network"
+        )
     head = parse_json(_Head, metadata[KEY], where=f"{path}: {KEY}")
     network = network or head.network
     model = build(network, len(head.spec.classes))
+    _fill(model, tensors, path, network)
+    return Weights(model.eval(), head.spec, network)
+
+
+def load_foreign(path: Path, network: str, classes: Sequence[str], size: int) -> Weights:
+    """What another tool trained: the state of ``network``, in safetensors, for these classes and size x size px.
+
+    A file that tells what it is, as ours do, is taken at its word. Raises ArtifactError.
+    """
+    tensors, metadata = read_tensors(path)
+    if KEY in metadata:
+        return load_weights(path, network)
+    model = build(network, len(classes))
+    _fill(model.network if isinstance(model, Lone) else model, tensors, path, network)
+    spec = ModelSpec(
+        schema=1,
+        name="foreign",
+        version="1",
+        classes=tuple(classes),
+        height=size,
+        width=size,
+        stride=output_stride(model, size),
+        has_view=False,
+        full_range=True,
+        training="trained with another tool",
+    )
+    return Weights(model.eval(), spec, network)
+
+
+def _fill(model: nn.Module, tensors: dict[str, Tensor], path: Path, network: str) -> None:
     try:
         model.load_state_dict(tensors)
     except RuntimeError as error:
         raise ArtifactError(f"{path}: its weights are not those of {network} ({_line(error)})") from error
-    return Weights(model.eval(), head.spec, network)
 
 
 def initialise(model: nn.Module, path: Path) -> list[str]:

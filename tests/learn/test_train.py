@@ -12,12 +12,15 @@ from typing import Any
 import pytest
 import torch
 
-from edge3vt.core.errors import ArtifactError, DataError
+from edge3vt.core.errors import ArtifactError, BackendMissingError, ConfigError, DataError
+from edge3vt.data.dataset import MANIFEST
 from edge3vt.learn import checkpoint, loop
 from edge3vt.learn.distillation import Distillation
 from edge3vt.learn.loop import LOG
+from edge3vt.learn.pictures import read_pictures
 from edge3vt.learn.recipe import Recipe, Schedule, Teacher
-from edge3vt.learn.train import CURVES, RECORD, WEIGHTS, run_recipe
+from edge3vt.learn.train import CURVES, RECORD, WEIGHTS, begin_anew, launched, run_recipe
+from edge3vt.learn.validation import Looks
 from edge3vt.learn.weights import load_weights
 from tests.learn.squares import make_squares, recipe
 
@@ -157,6 +160,84 @@ def test_a_missing_or_foreign_checkpoint_is_refused(stills: Path, tmp_path: Path
     (tmp_path / checkpoint.NAME).write_bytes(b"no tensors here")
     with pytest.raises(ArtifactError, match="not weights in safetensors"):
         run(recipe(stills), tmp_path, resume=True)
+
+
+def test_a_split_dealt_anew_is_not_resumed(tmp_path: Path) -> None:
+    asked = recipe(make_squares(tmp_path / "set", 8), schedule=Schedule(steps=1, every=9, batch=2))
+    run(asked, tmp_path / "out")
+    manifest = tmp_path / "set" / MANIFEST
+    manifest.write_text(manifest.read_text().replace('"validation"', '"test"', 1))
+    with pytest.raises(ArtifactError, match="is in another state than when this training began"):
+        run(asked, tmp_path / "out", resume=True)
+
+
+def test_no_patient_is_trained_on_who_judges(stills: Path, tmp_path: Path) -> None:
+    cines = make_squares(tmp_path / "cines", cines=1)
+    manifest = cines / MANIFEST
+    judge = read_pictures([stills], "validation")[0].patients[0]
+    manifest.write_text(manifest.read_text().replace('"cines-p0"', f'"{judge}"'))
+    soft = Teacher(soft=str(tmp_path / "soft"), side=64)
+    asked = recipe(stills, unlabelled=(str(cines),), teacher=soft, distillation=Distillation(kl=1.0))
+    with pytest.raises(DataError, match=f"the patient {judge} of the split 'validation' is also trained on"):
+        run(asked, tmp_path / "out")
+    with pytest.raises(DataError, match="is also trained on"):
+        run(recipe(stills, negatives=(str(cines),)), tmp_path / "out")
+
+
+def test_a_validation_without_what_is_scored_is_refused(
+    stills: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Looks, "scored", (7,))
+    with pytest.raises(DataError, match="'validation' holds a structure that is scored"):
+        run(recipe(stills), tmp_path)
+
+
+def test_more_processes_than_gpus_are_refused(stills: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(BackendMissingError, match="started 2 processes, but there are 1 GPUs; lower --nproc-per-node"):
+        launched(recipe(stills))
+
+
+def test_a_folder_is_cleared_of_a_training_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def held(*names: str) -> None:
+        for name in names:
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_text("x")
+
+    held("soft/stills/a.npz", "thesis.tex")
+    begin_anew(tmp_path, overwrite=False)
+    held(checkpoint.NAME)
+    with pytest.raises(ConfigError, match="holds a training; add --resume"):
+        begin_anew(tmp_path, overwrite=False)
+    monkeypatch.setenv("RANK", "1")
+    begin_anew(tmp_path, overwrite=True)
+    assert (tmp_path / checkpoint.NAME).exists(), "the first process clears, and no other"
+    monkeypatch.setenv("RANK", "0")
+    begin_anew(tmp_path, overwrite=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"seed": -1}, "seed -1: expected 0 to"),
+        ({"workers": -1}, "workers cannot be below 0"),
+        ({"patients": 0}, "nor patients below 1"),
+    ],
+)
+def test_numbers_that_make_no_sense_are_refused(stills: Path, changes: dict[str, Any], told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        recipe(stills, **changes)
+
+
+def test_keys_that_nothing_would_read_are_refused() -> None:
+    with pytest.raises(ConfigError, match="early_size and early_steps belong together"):
+        Schedule(early_steps=5)
+    with pytest.raises(ConfigError, match="network is the class of full, but there is no full"):
+        Teacher(soft="soft", network="package:Net")
 
 
 def test_classes_that_do_not_fit_are_refused(stills: Path, tmp_path: Path) -> None:
