@@ -23,7 +23,9 @@ Out = Annotated[Path | None, typer.Option("-o", "--out", help=f"Folder of the re
 Data = Annotated[list[str] | None, typer.Option("--data", help="A data set instead of the recipe's; may repeat.")]
 Init = Annotated[str | None, typer.Option("--init", help="Weights to start from: a file, or a shipped student's name.")]
 Seed = Annotated[int | None, typer.Option("--seed", help="Instead of the recipe's.", min=0)]
-Minutes = Annotated[float | None, typer.Option("--minutes", help="At most so long, the learning rate's fall included.")]
+Minutes = Annotated[
+    float | None, typer.Option("--minutes", help="At most so long once pictures are read; the rate's fall included.")
+]
 Changes = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Any key of the recipe, as in schedule.steps=500."),

@@ -124,7 +124,7 @@ def test_a_network_by_import_path_sees_grey_levels() -> None:
     ("name", "message"),
     [
         ("student-x", "no such network; did you mean 'student-"),
-        ("nowhere3vt:Net", "cannot be imported .*nowhere3vt.*check the path"),
+        ("nowhere3vt:Net", "cannot be imported .*nowhere3vt.*check it and PYTHONPATH"),
         ("foreign3vt:Nothing", "cannot be imported .*Nothing"),
         (":Net", "cannot be imported"),
         ("foreign3vt:number", r"number\(3\) is a int, expected a torch.nn.Module"),
