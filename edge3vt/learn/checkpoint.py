@@ -7,12 +7,11 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 from torch import nn
 
-from edge3vt.core.documents import parse_json, to_json, whole_file
+from edge3vt.core.documents import parse_json, to_json
 from edge3vt.core.errors import ArtifactError
-from edge3vt.learn.weights import read_tensors
+from edge3vt.learn.weights import read_tensors, write_tensors
 
 NAME = "checkpoint.safetensors"
 PROGRESS_KEY, RECIPE_KEY, SETS_KEY = "edge3vt.progress", "edge3vt.recipe", "edge3vt.sets"
@@ -60,8 +59,7 @@ def save(
         state = scaler.state_dict()
         progress = replace(progress, scale=state["scale"], grown=state["_growth_tracker"])
     told = {PROGRESS_KEY: to_json(asdict(progress), indent=None), RECIPE_KEY: asked.recipe}
-    with whole_file(folder / NAME) as partial:
-        save_file(tensors, partial, told | {SETS_KEY: to_json(asked.sets, indent=None)})
+    write_tensors(folder / NAME, tensors, told | {SETS_KEY: to_json(asked.sets, indent=None)})
 
 
 def restore(

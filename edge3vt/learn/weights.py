@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from edge3vt.core.documents import parse_json, suggestion, to_json, whole_file
-from edge3vt.core.errors import ArtifactError
+from edge3vt.core.errors import ArtifactError, DataError
 from edge3vt.core.spec import ModelSpec
 from edge3vt.learn.networks import Lone, build, output_stride
 
@@ -50,8 +50,7 @@ def find_weights(name: str) -> Path:
 def save_weights(path: Path, model: nn.Module, spec: ModelSpec, network: str) -> None:
     """Write weights whole or not at all. Raises DataError where they cannot be written."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    with whole_file(path) as partial:
-        save_file(tensors, partial, {KEY: to_json(_Head(network, spec), indent=None).strip()})
+    write_tensors(path, tensors, {KEY: to_json(_Head(network, spec), indent=None).strip()})
 
 
 def load_weights(path: Path, network: str | None = None) -> Weights:
@@ -117,6 +116,17 @@ def initialise(model: nn.Module, path: Path) -> list[str]:
         )
     model.load_state_dict(fitting, strict=False)
     return sorted(set(own) - set(fitting))
+
+
+def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
+    """Write a safetensors file whole or not at all. Raises DataError where it cannot be written."""
+    with whole_file(path) as partial:
+        mode = partial.stat().st_mode
+        try:
+            save_file(tensors, partial, metadata)
+            partial.chmod(mode)  # which that made the owner's alone
+        except SafetensorError as error:  # a full disk is no OSError there
+            raise DataError(f"{path}: cannot be written ({_line(error)}); choose another output") from error
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -134,20 +135,24 @@ def test_a_loss_that_is_not_finite_leaves_the_last_good_state(
 
 def test_a_full_disk_leaves_the_last_good_state(stills: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop, "CHECKPOINT_S", 0.0)
-    real, count = checkpoint.save_file, 0
+    real, count = checkpoint.write_tensors, 0
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
 
-    def full(tensors: Any, path: Path, metadata: Any) -> None:
+    def full(*arguments: Any) -> None:
         nonlocal count
         count += 1
         if count == 4:
-            path.write_bytes(b"half")
-            raise OSError(28, "No space left on device")
-        real(tensors, path, metadata)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
+        try:
+            real(*arguments)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
-    monkeypatch.setattr(checkpoint, "save_file", full)
-    with pytest.raises(DataError, match="cannot be written"):
+    monkeypatch.setattr(checkpoint, "write_tensors", full)
+    with pytest.raises(DataError, match=r"cannot be written .*File too large"):
         run(recipe(stills), tmp_path)
-    monkeypatch.setattr(checkpoint, "save_file", real)
+    assert not list(tmp_path.glob(".*.part*")), "half a file does not stay"
+    monkeypatch.setattr(checkpoint, "write_tensors", real)
     assert run(recipe(stills), tmp_path, resume=True)["steps"] == 18
 
 

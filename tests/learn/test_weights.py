@@ -34,6 +34,11 @@ def test_they_come_back_as_they_were(written: Path) -> None:
         torch.testing.assert_close(tensor, expected[name], rtol=0, atol=0)
 
 
+def test_whoever_reads_other_files_reads_weights(written: Path) -> None:
+    (written.parent / "other").touch()
+    assert written.stat().st_mode == (written.parent / "other").stat().st_mode
+
+
 def test_a_shipped_student_is_found_by_its_name() -> None:
     assert load_weights(find_weights("student-s384")).spec.name == "student-s384"
     with pytest.raises(ArtifactError, match="did you mean 'student-s384'"):
