@@ -53,10 +53,6 @@ def train(
     again. Raises DataError when the loss or its gradient is not finite; the last checkpoint then stands.
     """
     clock, schedule = SystemClock(), recipe.schedule
-    if schedule.batch % (2 * fabric.world_size):
-        raise DataError(
-            f"a batch of {schedule.batch} cannot be shared by {fabric.world_size} processes in pairs; change batch"
-        )
     scaler = getattr(fabric.strategy.precision, "scaler", None)  # of 16-mixed: it unscales, which fused steps do alone
     plain = torch.optim.AdamW(
         model.parameters(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay, fused=scaler is None

@@ -121,10 +121,18 @@ def run_recipe(recipe: Recipe, out: Path, bar: Bar, *, resume: bool, minutes: fl
 
 
 def launched(recipe: Recipe) -> Fabric:
-    """The processes that torchrun started, or this one alone; on a GPU where there is one."""
+    """The processes that torchrun started, or this one alone; on a GPU where there is one.
+
+    Raises ConfigError where they cannot share a batch, and BackendMissingError where they are more than the GPUs.
+    """
     local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     hosts = int(os.environ.get("WORLD_SIZE", "1")) // local
     kind = "cuda" if torch.cuda.is_available() else "cpu"
+    if recipe.schedule.batch % (2 * local * hosts):
+        raise ConfigError(
+            f"a batch of {recipe.schedule.batch} cannot be shared by {local * hosts} processes in pairs; "
+            f"set schedule.batch to a multiple of {2 * local * hosts}"
+        )
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     if kind == "cuda" and local > torch.cuda.device_count():
         raise BackendMissingError(

@@ -197,13 +197,17 @@ def test_a_validation_without_what_is_scored_is_refused(
         run(recipe(stills), tmp_path)
 
 
-def test_more_processes_than_gpus_are_refused(stills: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_processes_than_gpus_or_pairs_are_refused(stills: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(BackendMissingError, match="started 2 processes, but there are 1 GPUs; lower --nproc-per-node"):
         launched(recipe(stills))
+    with pytest.raises(
+        ConfigError, match=r"a batch of 6 cannot be shared by 2 processes in pairs; set schedule\.batch to"
+    ):
+        launched(recipe(stills, schedule=Schedule(batch=6)))
 
 
 def test_a_folder_is_cleared_of_a_training_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
