@@ -8,11 +8,10 @@ from contextlib import closing
 from pathlib import Path
 
 import numpy as np
-import onnx
 
 from edge3vt.bench.accuracy import scored
 from edge3vt.bench.prediction import Sight
-from edge3vt.calibrate.half import to_half
+from edge3vt.calibrate.half import halved
 from edge3vt.calibrate.qdq import insert
 from edge3vt.calibrate.table import CalibrationTable, refuse_same_set
 from edge3vt.cli.output import note
@@ -22,7 +21,6 @@ from edge3vt.core.errors import ArtifactError, ConfigError, DataError
 from edge3vt.core.metrics import confusion, dice
 from edge3vt.core.session import Session
 from edge3vt.core.shipped import find
-from edge3vt.core.spec import SOURCE_KEY
 from edge3vt.engine.build import build
 from edge3vt.engine.candidates import Offer, build_best
 from edge3vt.engine.choice import label
@@ -68,15 +66,7 @@ def prepare(recipe: EngineRecipe, model: Model, table: CalibrationTable | None) 
     strong = typing_here(recipe.precision, recipe.tensorrt) == "strong"
     if table is not None:
         return insert(model.data, table, "tensorrt-fp16" if strong else "tensorrt-fp32", recipe.keep_float)
-    return _half(model) if strong and recipe.precision == "fp16" else model.data
-
-
-def _half(model: Model) -> bytes:
-    """The model FP16-typed; it notes the hash of what it was made from."""
-    proto = onnx.load_from_string(model.data)
-    to_half(proto)
-    proto.metadata_props.add(key=SOURCE_KEY, value=model.sha256)
-    return bytes(proto.SerializeToString(deterministic=True))
+    return halved(model.data) if strong and recipe.precision == "fp16" else model.data
 
 
 def build_engine(
