@@ -60,45 +60,55 @@ judged() {
 data_of() { [ "$1" = usgra ] && echo "$SETS/usgra-$2" || echo "$SETS/stills"; }
 test_of() { [ "$1" = usgra ] && echo "$SETS/usgra-$2" || echo "$SETS/test"; }
 
-# row WHERE NAME RUN: WHERE is phantom, usgra, or labels-N: the phantoms with N labelled ones only
-row() {
-  local where=$1 name=$2 run=$3 w=$OUT/$1 data test seed=1
-  data=$(data_of "$where" "$run") test=$(test_of "$where" "$run")
+# trained WHERE NAME RUN: its weights are there, and those it needs. WHERE is phantom, usgra, or labels-N: the phantoms
+# with N labelled ones only
+trained() {
+  local where=$1 name=$2 run=$3 w=$OUT/$1 data seed=1 few=()
+  [ -e "$w/$name-$run/record.json" ] && return
+  data=$(data_of "$where" "$run")
   [ "$where" = usgra ] || seed=$run
-  local few=()
   [ "${where%-*}" = labels ] && few=(--set "patients=${where#labels-}")
+  local options=(--data "$data" --seed "$seed" "${few[@]}")
   case $name in
-    unet | deeplab | deeplab-imagenet)
-      weights "$where" "$name" "$run" train "$name" --data "$data" --seed "$seed" "${few[@]}"
-      judged "$where" "$name" "$run" "$w/$name-$run" "$test" ;;
-    unet-crop | deeplab-crop | deeplab-imagenet-crop)
-      row "$where" "${name%-crop}" "$run"
-      row "$where" student "$run"
-      weights "$where" "$name" "$run" train "${name%-crop}" --data "$data" --seed "$seed" "${few[@]}" --init "$w/${name%-crop}-$run" \
+    unet | deeplab | deeplab-imagenet) weights "$where" "$name" "$run" train "$name" "${options[@]}" ;;
+    unet-crop | deeplab-crop | deeplab-imagenet-crop) # goes on from the whole region to squares around the structures
+      trained "$where" "${name%-crop}" "$run"
+      weights "$where" "$name" "$run" train "${name%-crop}" "${options[@]}" --init "$w/${name%-crop}-$run" \
         --set augmentation.close_share=1.0 --set "augmentation.closeness=[0.7, 1.0]" --set augmentation.shift=0.1 \
-        --set schedule.steps=1000 --set schedule.learning_rate=5e-4
-      judged "$where" "$name" "$run" "$w/$name-$run" "$test" --crop track --locator "$w/student-$run" ;;
-    teacher)
-      row "$where" deeplab-imagenet-crop "$run"
-      judged "$where" teacher-oracle "$run" "$w/deeplab-imagenet-crop-$run" "$test" --crop truth ;;
-    student | student-rep | student-half | student-m) # and other forms of it
-      local form=student-s${name#student}
-      [ "$name" = student-m ] && form=student-m
-      weights "$where" "$name" "$run" train student-192 --data "$data" --seed "$seed" "${few[@]}" --set "network=$form"
-      judged "$where" "$name" "$run" "$w/$name-$run" "$test"
-      judged "$where" "$name-track" "$run" "$w/$name-$run" "$test" --crop track ;;
+        --set schedule.steps=1000 --set schedule.learning_rate=5e-4 ;;
+    student-m) weights "$where" "$name" "$run" train student-192 "${options[@]}" --set network=student-m ;;
+    student | student-rep | student-half)
+      weights "$where" "$name" "$run" train student-192 "${options[@]}" --set "network=student-s${name#student}" ;;
     *) # a distilled student: student-distilled, or one of the ablation
-      local teacher=1 options=()
-      [ "$where" = usgra ] && { teacher=$run; options=(--set "unlabelled=[]"); }
-      row "$where" teacher "$teacher"
+      local teacher=1 soft=soft
+      options+=(--set "unlabelled=['$SETS/cines']")
+      [ "$where" = usgra ] && { teacher=$run; options+=(--set "unlabelled=[]"); }
+      trained "$where" deeplab-imagenet "$teacher"
+      if [ "$name" = full-teacher ]; then soft=soft-full
+      else
+        trained "$where" deeplab-imagenet-crop "$teacher"
+        options+=(--set "teacher.crop=$w/deeplab-imagenet-crop-$teacher")
+      fi
       mapfile -t -O "${#options[@]}" options < <(terms "$name")
-      if [ "$name" = full-teacher ]; then options+=(--set "teacher.soft=$w/soft-full-$teacher")
-      else options+=(--set "teacher.crop=$w/deeplab-imagenet-crop-$teacher" --set "teacher.soft=$w/soft-$teacher"); fi
-      weights "$where" "$name" "$run" distill student-192-distilled --data "$data" --seed "$seed" "${few[@]}" \
-        --set "unlabelled=['$SETS/cines']" --set "teacher.full=$w/deeplab-imagenet-$teacher" "${options[@]}"
-      judged "$where" "$name" "$run" "$w/$name-$run" "$test"
-      judged "$where" "$name-track" "$run" "$w/$name-$run" "$test" --crop track ;;
+      weights "$where" "$name" "$run" distill student-192-distilled "${options[@]}" \
+        --set "teacher.full=$w/deeplab-imagenet-$teacher" --set "teacher.soft=$w/$soft-$teacher" ;;
   esac
+}
+
+# row WHERE NAME RUN: its records are there; what was recorded before is neither trained nor judged again
+row() {
+  local where=$1 name=$2 run=$3 network=$2 test options=()
+  case $name in
+    unet-crop | deeplab-crop | deeplab-imagenet-crop) options=(--crop track --locator "$OUT/$1/student-$3") ;;
+    teacher-oracle) network=deeplab-imagenet-crop options=(--crop truth) ;;
+    unet | deeplab | deeplab-imagenet) ;;
+    *-track) network=${name%-track} options=(--crop track) ;;
+    *) row "$where" "$name-track" "$run" ;; # students are judged both ways
+  esac
+  [ -e "$RESULTS/$where/$name-$run.json" ] && return
+  trained "$where" "$network" "$run"
+  [ "${options[2]:-}" = --locator ] && trained "$where" student "$run"
+  judged "$where" "$name" "$run" "$OUT/$where/$network-$run" "$(test_of "$where" "$run")" "${options[@]}"
 }
 
 # int8 WHERE NAME RUN: the student in INT8, calibrated on its own training pictures; whole, and closer
@@ -107,6 +117,7 @@ int8() {
   data=$(data_of "$1" "$3")
   row "$1" "$2" "$3"
   [ -e "$RESULTS/$1/$2-int8-track-$3.json" ] && return
+  trained "$1" "$2" "$3"
   mkdir -p "$folder"
   edge3vt export "$OUT/$1/$2-$3" "$folder/student.onnx" --overwrite
   printf 'schema = 1\nname = "training"\nsource = "dataset"\npath = "%s"\nsplit = "train"\ncount = %s\ntrack_share = 0.4\n' \
@@ -149,7 +160,7 @@ table() {
   cp "$OUT/tables/$1/comparison.md" "$RESULTS/comparison-$1.md"
 }
 
-HEAVY=(unet deeplab deeplab-imagenet unet-crop deeplab-crop deeplab-imagenet-crop teacher)
+HEAVY=(unet deeplab deeplab-imagenet unet-crop deeplab-crop deeplab-imagenet-crop teacher-oracle)
 ABLATED=(only-kl only-cwd only-dist kl-weighted kl-temporal full-teacher stills-only)
 
 case ${1:-} in
