@@ -44,7 +44,7 @@ weights() {
   local again=--overwrite
   [ -e "$out/checkpoint.safetensors" ] && again=--resume
   edge3vt "$verb" "$recipe" -o "$out" $again "${@:6}"
-  mkdir -p "$RESULTS/$1" && cp "$out/record.json" "$RESULTS/$1/$2-$3.training.json"
+  mkdir -p "$RESULTS/$1/trainings" && cp "$out/record.json" "$RESULTS/$1/trainings/$2-$3.json"
 }
 
 # judged WHERE ROW RUN MODEL SET [OPTION ...]: evaluate unless the record is there

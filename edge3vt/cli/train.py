@@ -128,11 +128,11 @@ def _run(
     if not resume:
         begin_anew(folder, overwrite=overwrite)
     record = run_recipe(recipe, folder, progress, resume=resume, minutes=minutes)
-    if not record:
+    if record is None:
         return 0
-    found = record["validation"]
+    found = record.validation
     text = [
-        f"{folder}: {record['steps']} steps in {record['seconds'] / 60:.1f} minutes",
+        f"{folder}: {record.steps} steps in {record.seconds / 60:.1f} minutes",
         f"validation: mean Dice {found.mean:.3f}; " + ", ".join(f"{n} {d}" for n, d in found.dice.items()),
     ]
     return finish(

@@ -4,6 +4,7 @@ Edge3vtError
 ├── ConfigError          a document, flag or value the user wrote is wrong            exit 2
 ├── DataError            a picture, clip or data set cannot be used                   exit 2
 ├── ArtifactError        a model, table, engine or manifest is damaged or foreign     exit 2
+├── GateError            what was made or measured misses a limit that was asked for    exit 1
 ├── BackendMissingError  this machine lacks a package or a device                     exit 3
 └── EngineError          an engine that was sound when opened failed while it ran     exit 3
 
@@ -29,6 +30,12 @@ class DataError(Edge3vtError):
 
 class ArtifactError(Edge3vtError):
     """A model, calibration table, engine or manifest is damaged, foreign or not what it claims to be."""
+
+
+class GateError(Edge3vtError):
+    """What was made or measured misses a limit."""
+
+    exit_code = 1
 
 
 class BackendMissingError(Edge3vtError):

@@ -12,7 +12,7 @@ from pathlib import Path
 from edge3vt.core.clock import wall_label
 from edge3vt.core.digest import sha256_bytes
 from edge3vt.core.documents import write_bytes
-from edge3vt.core.errors import ArtifactError, DataError
+from edge3vt.core.errors import ArtifactError, DataError, GateError
 from edge3vt.core.frame import Pixels
 from edge3vt.core.machine import this_machine
 from edge3vt.engine.golden import choose as choose_frames
@@ -63,8 +63,8 @@ def build(
     for fp16 where the build is strongly typed, else ``model_bytes`` itself.
     release: by default one more than that of the engine it replaces. keep: asked, once this process alone may write,
     about a sound engine that is there; True returns that one. One process builds in a place at a time.
-    Raises ArtifactError for models that do not belong together or an engine that fails verification, DataError
-    for an output that exists or cannot be written, BackendMissingError without the runtime.
+    Raises GateError for an engine that fails verification, ArtifactError for models that do not belong together,
+    DataError for an output that exists or cannot be written, BackendMissingError without the runtime.
     """
     refuse_output(out_dir, overwrite)
     here, pair = target(recipe.runtime), paired(recipe, model_bytes, prepared_bytes)
@@ -74,8 +74,9 @@ def build(
         pictures = list(golden)
         report = verify(part, model_bytes, pictures)
         if not report.passed:
-            raise ArtifactError(
-                f"engine {recipe.name} failed its verification and was not kept: {'; '.join(report.reasons)}"
+            raise GateError(
+                f"engine {recipe.name} failed its verification and was not kept: {'; '.join(report.reasons)}; "
+                "calibrate on more pictures, train longer, or take golden pictures of the model's own kind"
             )
         return finished(manifest, report, pictures, part)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from edge3vt.core.errors import ArtifactError
+from edge3vt.core.errors import GateError
 from edge3vt.engine.manifest import Candidate
 from edge3vt.engine.recipe import EngineRecipe
 
@@ -17,11 +17,11 @@ def choose(candidates: Sequence[Candidate]) -> tuple[int, str]:
     """Which to keep, and why: of those that hold their limits the one of the least median at the camera's pace.
 
     Among medians that are the same the one nearest to the truth, where that is known, then nearest to FP32, is kept.
-    Raises ArtifactError where none holds.
+    Raises GateError where none holds.
     """
     times = {i: c.paced.p50 for i, c in enumerate(candidates) if not c.reasons and c.paced and c.paced.p50 is not None}
     if not times:
-        raise ArtifactError(f"no candidate holds its limits: {'; '.join(map(told, candidates))}")
+        raise GateError(f"no candidate holds its limits: {'; '.join(map(told, candidates))}")
     fastest = min(times, key=lambda i: times[i])
     same = [i for i in times if times[i] <= times[fastest] * SAME]
     kept = max(same, key=lambda i: (_accuracy(candidates[i]), -times[i]))

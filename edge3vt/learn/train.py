@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -30,6 +29,7 @@ from edge3vt.learn.loop import LOG, train
 from edge3vt.learn.networks import build, gmac, output_stride
 from edge3vt.learn.pictures import Pictures, read_pictures
 from edge3vt.learn.recipe import Recipe
+from edge3vt.learn.record import TrainingRecord
 from edge3vt.learn.teacher import taught
 from edge3vt.learn.validation import looks, validate
 from edge3vt.learn.weights import find_weights, initialise, save_weights
@@ -39,10 +39,10 @@ Bar = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
 """A progress bar by its label; what it yields is called with (done, total)."""
 
 
-def run_recipe(recipe: Recipe, out: Path, bar: Bar, *, resume: bool, minutes: float | None) -> dict[str, Any]:
+def run_recipe(recipe: Recipe, out: Path, bar: Bar, *, resume: bool, minutes: float | None) -> TrainingRecord | None:
     """Train as ``recipe`` says and leave weights, record, log and curves in ``out``; returns the record.
 
-    Under torchrun every process calls this, and the first writes. Raises Edge3vtError.
+    Under torchrun every process calls this, the first writes, and the others return None. Raises Edge3vtError.
     """
     fabric = launched(recipe)
     bar = bar if fabric.is_global_zero else _no_bar
@@ -84,38 +84,38 @@ def run_recipe(recipe: Recipe, out: Path, bar: Bar, *, resume: bool, minutes: fl
             sets=sets,
         )
     if not fabric.is_global_zero:
-        return {}
+        return None
     with fabric.autocast():
         found = validate(model, seen)
     save_weights(out / WEIGHTS, model, spec, recipe.network)
     draw_curves(out / LOG, out / CURVES)
-    record: dict[str, Any] = {
-        "schema": 1,
-        "name": recipe.name,
-        "version": recipe.version,
-        "made": wall_label(),
-        "edge3vt": __version__,
-        "recipe": recipe,
-        "minutes_asked": minutes,
-        "sets": sets,
-        "untouched_by_init": left,
-        "pictures": {
+    record = TrainingRecord(
+        schema=1,
+        name=recipe.name,
+        version=recipe.version,
+        made=wall_label(),
+        edge3vt=__version__,
+        recipe=recipe,
+        minutes_asked=minutes,
+        sets=sets,
+        untouched_by_init=tuple(left),
+        pictures={
             "labelled": len(pools[0].pictures),
             "validation": len(judged),
             "all": sum(len(p.pictures) for p in pools),
         },
-        "steps": progress.step,
-        "cooled_from": progress.cool_from,
-        "seconds": round(progress.spent_s),
-        "processes": fabric.world_size,
-        "parameters_m": round(sum(p.numel() for p in model.parameters()) / 1e6, 3),
-        "gmac": round(gmac(model, recipe.size), 3),
-        "validation": found,
-        "files": {WEIGHTS: sha256_file(out / WEIGHTS)},
-        "machine": this_machine(),
-        "threads": torch.get_num_threads(),
-        "accelerator": torch.cuda.get_device_name() if fabric.device.type == "cuda" else None,
-    }
+        steps=progress.step,
+        cooled_from=progress.cool_from,
+        seconds=round(progress.spent_s),
+        processes=fabric.world_size,
+        parameters_m=round(sum(p.numel() for p in model.parameters()) / 1e6, 3),
+        gmac=round(gmac(model, recipe.size), 3),
+        validation=found,
+        files={WEIGHTS: sha256_file(out / WEIGHTS)},
+        machine=this_machine(),
+        threads=torch.get_num_threads(),
+        accelerator=torch.cuda.get_device_name() if fabric.device.type == "cuda" else None,
+    )
     write_json(record, out / RECORD)
     return record
 

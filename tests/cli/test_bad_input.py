@@ -22,12 +22,12 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def refused(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
+def refused(capsys: pytest.CaptureFixture[str], *arguments: object, code: int = 2) -> str:
     """The one line that ``edge3vt`` says when it refuses ``arguments``."""
     with pytest.raises(SystemExit) as stopped:
         main([str(a) for a in arguments])
     said = capsys.readouterr()
-    assert stopped.value.code == 2, said.err
+    assert stopped.value.code == code, said.err
     assert said.out == ""
     assert said.err.count("\n") == 1, said.err
     assert said.err.startswith("edge3vt: ")

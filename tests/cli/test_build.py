@@ -39,7 +39,7 @@ def test_a_changed_recipe_is_an_engine_of_its_own(capsys: pytest.CaptureFixture[
 
 
 def test_a_changed_limit_is_kept(capsys: pytest.CaptureFixture[str]) -> None:
-    said = refused(capsys, "build", "small.toml", "--set", "name=mine", "--set", "verify.max_mean_error=0.0001")
+    said = refused(capsys, "build", "small.toml", "--set", "name=mine", "--set", "verify.max_mean_error=0.0001", code=1)
     assert "mean error is" in said
     assert "at most 0.0001 was asked for" in said
     assert not Path("engines/build/mine").exists()

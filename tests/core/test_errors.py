@@ -5,7 +5,14 @@ import pytest
 from edge3vt.core import errors
 from edge3vt.core.errors import Edge3vtError
 
-EXIT_CODES = {"ConfigError": 2, "DataError": 2, "ArtifactError": 2, "BackendMissingError": 3, "EngineError": 3}
+EXIT_CODES = {
+    "ConfigError": 2,
+    "DataError": 2,
+    "ArtifactError": 2,
+    "GateError": 1,
+    "BackendMissingError": 3,
+    "EngineError": 3,
+}
 
 
 def test_the_tree_is_what_its_page_says() -> None:

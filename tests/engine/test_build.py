@@ -10,7 +10,7 @@ import pytest
 from onnx import numpy_helper
 
 from edge3vt.core.digest import sha256_bytes
-from edge3vt.core.errors import ArtifactError, DataError
+from edge3vt.core.errors import ArtifactError, DataError, GateError
 from edge3vt.engine import keyring
 from edge3vt.engine.build import build
 from edge3vt.engine.manifest import ENGINE, Chain, EngineManifest, open_verified
@@ -54,14 +54,14 @@ def test_an_engine_is_built_verified_and_whole(
 def test_one_wrong_scale_fails_and_leaves_nothing(
     fp32: bytes, int8: bytes, recipe: Make, tmp_path: Path, name: str, factor: float
 ) -> None:
-    with pytest.raises(ArtifactError, match=r"engine small failed its verification and was not kept: .*asked for"):
+    with pytest.raises(GateError, match=r"engine small failed its verification and was not kept: .*asked for"):
         build(recipe(), fp32, rescaled(int8, name, factor), GOLDEN, tmp_path / "engine")
     assert not list(tmp_path.iterdir())
 
 
 def test_a_slow_engine_fails(fp32: bytes, int8: bytes, recipe: Make, tmp_path: Path) -> None:
     limits = VerifyLimits(min_agreement=0, min_dice=0, min_speedup=1000.0)
-    with pytest.raises(ArtifactError, match=r"times as fast as FP32, 1000\.0 times was asked for"):
+    with pytest.raises(GateError, match=r"times as fast as FP32, 1000\.0 times was asked for"):
         build(recipe(limits=limits), fp32, int8, GOLDEN, tmp_path / "engine")
 
 
@@ -82,7 +82,7 @@ def test_an_existing_output_is_kept_unless_asked(engine: Path, fp32: bytes, int8
     before = (engine / ENGINE).read_bytes()
     with pytest.raises(DataError, match="exists already; choose another output or give --overwrite"):
         build(recipe(), fp32, int8, GOLDEN, engine)
-    with pytest.raises(ArtifactError, match="failed its verification"):
+    with pytest.raises(GateError, match="failed its verification"):
         build(recipe(), fp32, rescaled(int8, "stem.scale", 0.25), GOLDEN, engine, overwrite=True)
     assert (engine / ENGINE).read_bytes() == before
     build(recipe(precision="fp32"), fp32, fp32, GOLDEN, engine, overwrite=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from edge3vt.core.errors import ArtifactError, BackendMissingError
+from edge3vt.core.errors import ArtifactError, BackendMissingError, GateError
 from edge3vt.core.session import Session
 from edge3vt.engine.candidates import Offer, build_best
 from edge3vt.engine.manifest import ENGINE, EngineManifest, open_verified
@@ -97,7 +97,7 @@ def test_where_none_holds_nothing_is_left_and_what_was_there_stays(
 ) -> None:
     before = (engine / ENGINE).read_bytes()
     recipe = asked(limits=VerifyLimits(min_agreement=1.0, max_mean_error=-1.0))
-    with pytest.raises(ArtifactError, match=r"no candidate holds its limits: fp32: .*mean error is"):
+    with pytest.raises(GateError, match=r"no candidate holds its limits: fp32: .*mean error is"):
         build_best(recipe, offers(recipe, fp32, int8), engine, overwrite=True)
     assert (engine / ENGINE).read_bytes() == before
     assert [path.name for path in engine.parent.iterdir()] == [engine.name]

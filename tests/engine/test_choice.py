@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from edge3vt.core.errors import ArtifactError
+from edge3vt.core.errors import GateError
 from edge3vt.core.latency import LatencySummary
 from edge3vt.engine.choice import choose, label, told
 from edge3vt.engine.manifest import Candidate, Speed, VerifyReport
@@ -50,11 +50,9 @@ def test_among_models_the_truth_counts_before_agreement_and_equals_go_to_the_fas
 
 def test_where_none_holds_each_says_why() -> None:
     never = Candidate("int8", "net", "int8", "openvino", ("OpenVINO cannot be imported here",))
-    with pytest.raises(
-        ArtifactError, match=r"no candidate holds its limits: fp32: 2\.00 ms, .*not held \(slow\); int8"
-    ):
+    with pytest.raises(GateError, match=r"no candidate holds its limits: fp32: 2\.00 ms, .*not held \(slow\); int8"):
         choose([candidate("fp32", 2.0, reasons=("slow",)), never])
-    with pytest.raises(ArtifactError):
+    with pytest.raises(GateError):
         choose([candidate("never timed", None)])
     assert told(never) == "int8: not held (OpenVINO cannot be imported here)"
 

@@ -6,7 +6,7 @@ import json
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,8 @@ def bar(label: str) -> Iterator[Any]:
 
 
 def run(asked: Recipe, out: Path, *, resume: bool = False, minutes: float | None = None) -> dict[str, Any]:
-    return run_recipe(asked, out, bar, resume=resume, minutes=minutes)
+    record = run_recipe(asked, out, bar, resume=resume, minutes=minutes)
+    return {} if record is None else asdict(record)
 
 
 @pytest.fixture(scope="module")
