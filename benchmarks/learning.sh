@@ -141,6 +141,7 @@ terms() {
     only-kl) keep=kl=1.0 ;;
     only-cwd) keep=cwd=1.0 ;;
     only-dist) keep=dist=1.0 ;;
+    kl-cwd-dist) keep="kl=1.0 boundary=1.0 small=0.5 dist=0.5 cwd=0.5" ;;
     kl-weighted) keep="kl=1.0 boundary=1.0 small=0.5" ;;
     kl-temporal) keep="kl=1.0 temporal=10.0" ;;
     *) echo "learning.sh: no row is named $1" >&2; exit 2 ;;
@@ -161,7 +162,7 @@ table() {
 }
 
 HEAVY=(unet deeplab deeplab-imagenet unet-crop deeplab-crop deeplab-imagenet-crop teacher-oracle)
-ABLATED=(only-kl only-cwd only-dist kl-weighted kl-temporal full-teacher stills-only)
+ABLATED=(only-kl only-cwd only-dist kl-cwd-dist kl-weighted kl-temporal full-teacher stills-only)
 
 case ${1:-} in
   phantom)

@@ -34,6 +34,7 @@ DOCUMENTS = {
     "benchmarks/training": ("edge3vt.learn.recipe", "Recipe"),
     "benchmarks/results/learning/*/trainings": ("edge3vt.learn.record", "TrainingRecord"),
     "benchmarks/results/learning/*": ("edge3vt.bench.record", "Record"),
+    "benchmarks/results/learning": ("edge3vt.bench.comparison", "Comparison"),
     "benchmarks/results/referee": ("edge3vt.bench.referee", "Referee"),
 }
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
