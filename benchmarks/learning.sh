@@ -11,7 +11,7 @@
 #
 # Run it from the repository's root with edge3vt on the PATH. What is finished is kept, and a training that was stopped
 # goes on from its checkpoint. Records, each with every case's own numbers, land in benchmarks/results/learning; sets
-# and weights in $OUT, which is not committed. On two CPU cores the whole takes about 16 hours: see README.md here.
+# and weights in $OUT, which is not committed. Estimated at 16 hours of two CPU cores; not run whole yet.
 set -euo pipefail
 
 OUT=${OUT:-out/learning}
@@ -210,5 +210,5 @@ case ${1:-} in
   row)
     if [ "$2" = usgra ]; then sets_usgra; else sets_phantom; fi
     row "$2" "$3" "$4" ;;
-  *) sed -n '3,9s/^# *//p' "$0" >&2; exit 2 ;;
+  *) sed -n '3,10s/^# *//p' "$0" >&2; exit 2 ;;
 esac
