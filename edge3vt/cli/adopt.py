@@ -9,10 +9,10 @@ import typer
 
 from edge3vt.cli.output import Json, Overwrite, finish
 from edge3vt.core.documents import write_bytes
-from edge3vt.core.errors import ArtifactError, ConfigError, Edge3vtError
+from edge3vt.core.errors import ConfigError, Edge3vtError
 from edge3vt.engine.adopt import Adoption
 from edge3vt.engine.adopt import adopt as adopt_network
-from edge3vt.engine.model import MAX_BYTES
+from edge3vt.engine.model import read_bytes
 
 
 def adopt(
@@ -57,8 +57,9 @@ def adopt(
         output=output,
         activation=activation,
     )
+    data = read_bytes(net)
     try:
-        result = adopt_network(_read(net), asked)
+        result = adopt_network(data, asked)
     except Edge3vtError as error:
         raise type(error)(f"{net}: {error}") from error
     write_bytes(out, result.model.data)
@@ -77,15 +78,6 @@ def adopt(
         f"output {result.output} as {result.activation}; differs from the original by {result.difference:.1g} at most",
     ]
     return finish("adopt", True, document, text, json=json)
-
-
-def _read(path: Path) -> bytes:
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise ArtifactError(f"larger than {MAX_BYTES >> 20} MiB; this is no model for a cart")
-        return path.read_bytes()
-    except OSError as error:
-        raise ArtifactError(f"cannot be read ({error.strerror or error}); check the path") from error
 
 
 def _numbers(flag: str, text: str) -> tuple[float, ...]:

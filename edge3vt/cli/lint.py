@@ -13,8 +13,7 @@ from edge3vt.calibrate import lint as linter
 from edge3vt.calibrate.rule import TargetName
 from edge3vt.cli.engines import ASSETS
 from edge3vt.cli.output import Json, finish
-from edge3vt.core.errors import ArtifactError
-from edge3vt.engine.model import MAX_BYTES
+from edge3vt.engine.model import read_bytes
 
 
 def lint(
@@ -28,7 +27,7 @@ def lint(
     """
     asset = ASSETS / model / "student.onnx"
     path = asset if asset.exists() else Path(model)
-    findings = linter.lint(_read(path), target, str(path))
+    findings = linter.lint(read_bytes(path), target, str(path))
     count = Counter(finding.severity for finding in findings)
     document = {
         "model": str(path),
@@ -45,13 +44,3 @@ def lint(
         last = f.rule
     lines.append(f"{path} for {target}: {count['error']} errors, {count['warning']} warnings")
     return finish("lint", not count["error"], document, lines, json=json)
-
-
-def _read(path: Path) -> bytes:
-    """The file's bytes; more lenient than the engine, which refuses much of what the linter explains."""
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise ArtifactError(f"{path}: larger than {MAX_BYTES >> 20} MiB; this is no model for a cart")
-        return path.read_bytes()
-    except OSError as error:
-        raise ArtifactError(f"{path}: cannot be read ({error.strerror or error}); check the path") from error

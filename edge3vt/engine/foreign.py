@@ -17,7 +17,7 @@ from onnx import TensorProto, compose, helper, numpy_helper, version_converter
 from edge3vt.core.documents import suggestion
 from edge3vt.core.errors import ArtifactError, ConfigError
 from edge3vt.core.spec import METADATA_KEY
-from edge3vt.engine.model import MAX_BYTES, MAX_DIM, _dangers
+from edge3vt.engine.model import MAX_BYTES, MAX_DIM, dangers
 
 Array = NDArray[Any]
 Layout = Literal["NCHW", "NHWC"]
@@ -67,7 +67,7 @@ def read_foreign(data: bytes) -> onnx.ModelProto:
         for dim in value.type.tensor_type.shape.dim:
             if dim.dim_value < 0:  # some exporters write -1 for a size that is open
                 dim.Clear()
-    for problem in _dangers(net):
+    for problem in dangers(net):
         raise ArtifactError(f"{problem}; {remedy}")
     try:
         onnx.checker.check_model(net)

@@ -41,7 +41,7 @@ def read_model(source: Path | bytes) -> Model:
     Refused: external data, custom domains, functions, subgraphs, more than MAX_BYTES, MAX_NODES or MAX_DIM, a
     missing ModelSpec, inputs and outputs other than the spec says.
     """
-    where, data = (str(source), _read(source)) if isinstance(source, Path) else ("the model", source)
+    where, data = (str(source), read_bytes(source)) if isinstance(source, Path) else ("the model", source)
     if not data:
         raise ArtifactError(f"{where}: the file is empty (0 bytes), expected an ONNX model; {_REMEDY}")
     if len(data) > MAX_BYTES:
@@ -50,7 +50,7 @@ def read_model(source: Path | bytes) -> Model:
         proto = onnx.load_from_string(data)
     except Exception as error:  # protobuf's DecodeError, whose package ships no types
         raise ArtifactError(f"{where}: not an ONNX model (it cannot be parsed); {_REMEDY}") from error
-    for problem in _dangers(proto):
+    for problem in dangers(proto):
         raise ArtifactError(f"{where}: {problem}; {_REMEDY}")
     try:
         onnx.checker.check_model(proto)
@@ -71,7 +71,8 @@ def read_model(source: Path | bytes) -> Model:
     return Model(data, spec, properties.get(SOURCE_KEY), properties.get(TABLE_KEY))
 
 
-def _read(path: Path) -> bytes:
+def read_bytes(path: Path) -> bytes:
+    """The bytes of a file that may hold a network. Raises ArtifactError."""
     try:
         if path.stat().st_size > MAX_BYTES:
             raise ArtifactError(f"{path}: larger than {MAX_BYTES >> 20} MiB; this is no model for a cart")
@@ -80,7 +81,7 @@ def _read(path: Path) -> bytes:
         raise ArtifactError(f"{path}: cannot be read ({error.strerror or error}); check the path") from error
 
 
-def _dangers(proto: onnx.ModelProto) -> Iterator[str]:
+def dangers(proto: onnx.ModelProto) -> Iterator[str]:
     """What must not reach a checker or a runtime."""
     graph = proto.graph
     if len(graph.node) > MAX_NODES:
