@@ -8,6 +8,7 @@
 #   benchmarks/learning.sh labels      its gain against the number of labelled stills
 #   benchmarks/learning.sh carry       do phantoms of arms teach what real nerves and vessels look like?
 #   benchmarks/learning.sh row phantom deeplab 1     one training and its evaluations
+#   benchmarks/learning.sh int8 phantom student 1    the same of a student, and its INT8 form
 #
 # Run it from the repository's root with edge3vt on the PATH. What is finished is kept, and a training that was stopped
 # goes on from its checkpoint. Records, each with every case's own numbers, land in benchmarks/results/learning; sets
@@ -60,14 +61,15 @@ judged() {
 data_of() { [ "$1" = usgra ] && echo "$SETS/usgra-$2" || echo "$SETS/stills"; }
 test_of() { [ "$1" = usgra ] && echo "$SETS/usgra-$2" || echo "$SETS/test"; }
 
-# trained WHERE NAME RUN: its weights are there, and those it needs. WHERE is phantom, usgra, or labels-N: the phantoms
-# with N labelled ones only
+# trained WHERE NAME RUN: its weights are there, and those it needs. WHERE is phantom, usgra, ablation: the phantoms in
+# half the steps, or labels-N: the phantoms with N labelled ones only
 trained() {
   local where=$1 name=$2 run=$3 w=$OUT/$1 data seed=1 few=()
   [ -e "$w/$name-$run/record.json" ] && return
   data=$(data_of "$where" "$run")
   [ "$where" = usgra ] || seed=$run
   [ "${where%-*}" = labels ] && few=(--set "patients=${where#labels-}")
+  [ "$where" = ablation ] && few=(--set schedule.steps=12000)
   local options=(--data "$data" --seed "$seed" "${few[@]}")
   case $name in
     unet | deeplab | deeplab-imagenet) weights "$where" "$name" "$run" train "$name" "${options[@]}" ;;
@@ -80,18 +82,19 @@ trained() {
     student | student-rep | student-half)
       weights "$where" "$name" "$run" train student-192 "${options[@]}" --set "network=student-s${name#student}" ;;
     *) # a distilled student: student-distilled, or one of the ablation
-      local teacher=1 soft=soft
+      local teacher=1 soft=soft t=$w
       options+=(--set "unlabelled=['$SETS/cines']")
       [ "$where" = usgra ] && { teacher=$run; options+=(--set "unlabelled=[]"); }
-      trained "$where" deeplab-imagenet "$teacher"
+      [ "$where" = ablation ] && t=$OUT/phantom
+      trained "${t#"$OUT"/}" deeplab-imagenet "$teacher"
       if [ "$name" = full-teacher ]; then soft=soft-full
       else
-        trained "$where" deeplab-imagenet-crop "$teacher"
-        options+=(--set "teacher.crop=$w/deeplab-imagenet-crop-$teacher")
+        trained "${t#"$OUT"/}" deeplab-imagenet-crop "$teacher"
+        options+=(--set "teacher.crop=$t/deeplab-imagenet-crop-$teacher")
       fi
       mapfile -t -O "${#options[@]}" options < <(terms "$name")
       weights "$where" "$name" "$run" distill student-192-distilled "${options[@]}" \
-        --set "teacher.full=$w/deeplab-imagenet-$teacher" --set "teacher.soft=$w/$soft-$teacher" ;;
+        --set "teacher.full=$t/deeplab-imagenet-$teacher" --set "teacher.soft=$t/$soft-$teacher" ;;
   esac
 }
 
@@ -137,17 +140,19 @@ terms() {
   local keep
   case $1 in
     student-distilled | full-teacher) return ;;
-    stills-only) printf '%s\n' --set "unlabelled=[]"; return ;;
+    stills-only) printf '%s\n' --set "unlabelled=[]" --set distillation.pseudo=0.0; return ;;
+    only-pseudo) keep=pseudo=1.0 ;;
     only-kl) keep=kl=1.0 ;;
     only-cwd) keep=cwd=1.0 ;;
     only-dist) keep=dist=1.0 ;;
+    pseudo-cwd) keep="pseudo=1.0 cwd=0.1" ;;
     kl-cwd-dist) keep="kl=1.0 boundary=1.0 small=0.5 dist=0.5 cwd=0.5" ;;
     kl-weighted) keep="kl=1.0 boundary=1.0 small=0.5" ;;
     kl-temporal) keep="kl=1.0 temporal=10.0" ;;
     *) echo "learning.sh: no row is named $1" >&2; exit 2 ;;
   esac
   local term
-  for term in kl=0.0 cwd=0.0 dist=0.0 temporal=0.0 boundary=0.0 small=0.0 $keep; do
+  for term in pseudo=0.0 kl=0.0 cwd=0.0 dist=0.0 temporal=0.0 boundary=0.0 small=0.0 $keep; do
     printf '%s\n' --set "distillation.$term"
   done
 }
@@ -162,7 +167,7 @@ table() {
 }
 
 HEAVY=(unet deeplab deeplab-imagenet unet-crop deeplab-crop deeplab-imagenet-crop teacher-oracle)
-ABLATED=(only-kl only-cwd only-dist kl-cwd-dist kl-weighted kl-temporal full-teacher stills-only)
+ABLATED=(only-pseudo only-kl only-cwd only-dist kl-cwd-dist kl-weighted kl-temporal pseudo-cwd full-teacher stills-only)
 
 case ${1:-} in
   phantom)
@@ -183,10 +188,8 @@ case ${1:-} in
     table forms student "$RESULTS"/phantom/student{,-rep,-half,-m}{,-track}-1.json ;;
   ablation)
     sets_phantom
-    for name in "${ABLATED[@]}"; do row phantom "$name" 1; done
-    records=("$RESULTS"/phantom/{student,student-track,student-distilled,student-distilled-track}-1.json)
-    for name in "${ABLATED[@]}"; do records+=("$RESULTS/phantom/$name"{,-track}-1.json); done
-    table ablation student "${records[@]}" ;;
+    for name in student student-distilled "${ABLATED[@]}"; do row ablation "$name" 1; done
+    table ablation student "$RESULTS"/ablation/*-1.json ;;
   labels)
     sets_phantom
     for few in 100 400; do for name in student student-distilled; do row labels-$few $name 1; done; done ;;
@@ -207,8 +210,8 @@ case ${1:-} in
       done
     done
     table carry scratch-all "$RESULTS"/carry/*-[0-9].json ;;
-  row)
+  row | int8)
     if [ "$2" = usgra ]; then sets_usgra; else sets_phantom; fi
-    row "$2" "$3" "$4" ;;
-  *) sed -n '3,10s/^# *//p' "$0" >&2; exit 2 ;;
+    "$1" "$2" "$3" "$4" ;;
+  *) sed -n '3,11s/^# *//p' "$0" >&2; exit 2 ;;
 esac

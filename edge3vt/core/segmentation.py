@@ -22,12 +22,19 @@ class Verdict(Enum):
 
 
 class State(Enum):
-    """What the status line says. LIVE covers "nothing found": the AI works, there is just nothing to show."""
+    """What the status line says. LIVE covers "nothing found": the AI works, there is just nothing to show.
+
+    The last four speak of the source: nothing comes, the same picture comes, it is black, its size or layout is new.
+    """
 
     LIVE = "LIVE"
     AI_LATE = "AI LATE"
     AI_OFF = "AI OFF"
     AI_INVALID = "AI INVALID"
+    NO_SIGNAL = "NO SIGNAL"
+    FROZEN = "FROZEN?"
+    BLACK = "BLACK"
+    FORMAT_CHANGED = "FORMAT CHANGED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +55,8 @@ class Segmentation:
 
     mask: (S, S) uint8 class indices on the grid of ``crop``, None when there is none to speak of; drawn only if
     ``shown``. mask_ns: capture time of the frame that the mask was computed from. withheld: why nothing is drawn.
-    verdict speaks of the frame's own mask, emitted_late of the frame's delivery. picture: (H, W, 3) RGB uint8,
+    verdict speaks of the frame's own mask, emitted_late of the frame's delivery. code: why AI is off, HANG say; empty
+    while it is not. picture: (H, W, 3) RGB uint8,
     composed, new for each frame and not written to again; None where nobody composes.
     """
 
@@ -65,6 +73,7 @@ class Segmentation:
     withheld: str
     model_id: str
     timing: Timing = field(default_factory=Timing)
+    code: str = ""
     notes: tuple[str, ...] = ()
     picture: Pixels | None = None
 

@@ -26,8 +26,13 @@ NOWHERE = -1e30  # a logit that no softmax sees and that stays finite
 
 @dataclass(frozen=True, slots=True)
 class Distillation:
-    """Weights of the terms, 0 for none, and their temperatures; boundary and small shape the kl term."""
+    """Weights of the terms, 0 for none, and their temperatures; boundary and small shape the kl term.
 
+    pseudo: the teacher's most likely classes as the labels of pictures that have none (Lee 2013), under the same loss
+    as labels; it is taken on the mask's pixels, where a small vessel is several cells of the grid that the others see.
+    """
+
+    pseudo: float = 0.0
     kl: float = 0.0
     cwd: float = 0.0
     dist: float = 0.0

@@ -111,7 +111,10 @@ def losses(
     pixels = moved(batch.pixels).float().contiguous(memory_format=torch.channels_last)
     logits, view = model(pixels)
     logits = logits.float()
-    terms = {"segmentation": segmentation_loss(logits, moved(batch.masks), total, moved(batch.labelled))}
+    masks, labelled = moved(batch.masks), moved(batch.labelled)
+    terms = {"segmentation": segmentation_loss(logits, masks, total, labelled)}
+    if recipe.distillation.pseudo:  # what has no label has the teacher's mask
+        terms["pseudo"] = recipe.distillation.pseudo * segmentation_loss(logits, masks, total, ~labelled)
     if view is not None:
         views = moved(batch.views)
         terms["view"] = view_loss(view.float(), views.nan_to_num()[:, None], total, ~views.isnan())

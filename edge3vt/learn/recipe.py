@@ -122,8 +122,9 @@ class Recipe:
         if self.unlabelled and self.teacher is None:
             raise ConfigError("unlabelled sets need a teacher; add [teacher], or leave them out")
         d = self.distillation
-        distils = bool(d.kl or d.cwd or d.dist or d.temporal)
+        distils = bool(d.pseudo or d.kl or d.cwd or d.dist or d.temporal)
         if self.teacher is not None and not distils:
-            raise ConfigError("a teacher, but every weight in [distillation] is 0; set kl, cwd, dist or temporal")
+            named = "pseudo, kl, cwd, dist or temporal"
+            raise ConfigError(f"a teacher, but every weight in [distillation] is 0; set {named}")
         if self.teacher is None and distils:
             raise ConfigError("[distillation] has weights, but there is no [teacher]; add it")

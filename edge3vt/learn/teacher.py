@@ -53,7 +53,7 @@ class Pair:
         if self.crop is None:
             return said, NOWHERE
         if mask is None:
-            mask = _enlarged(said.argmax(axis=0).astype(np.uint8))
+            mask = most_likely(said)
         if not mask.any():
             return said, NOWHERE
         (left, top, edge), geometry = _square(mask, mm_per_px, side, self.crop.spec.height)
@@ -99,7 +99,7 @@ def taught(
             n = places[item.id]
             labels[n], spoke[n] = found.of(item.id)
             if not pictures.labelled[n]:
-                pictures.masks[n] = _enlarged(labels[n].argmax(axis=0).astype(np.uint8))
+                pictures.masks[n] = most_likely(labels[n])
             done += 1
             told(done, len(pictures))
     return replace(pictures, soft=labels, spoke=spoke)
@@ -141,8 +141,17 @@ def _named(teacher: Teacher) -> str:
     return f"{' with crops by '.join(names)}, {teacher.looks} looks"
 
 
-def _enlarged(mask: Mask) -> Mask:
-    return np.asarray(cv2.resize(mask, (SIDE, SIDE), interpolation=cv2.INTER_NEAREST), dtype=np.uint8)
+def most_likely(probabilities: Pixels | Probabilities) -> Mask:
+    """(SIDE, SIDE) classes of (C, s, s) probabilities of any scale, enlarged bilinearly before they are compared."""
+    best = np.zeros((SIDE, SIDE), np.uint8)
+    highest = cv2.resize(probabilities[0], (SIDE, SIDE), interpolation=cv2.INTER_LINEAR)
+    for n, plane in enumerate(probabilities[1:], 1):
+        if not plane.any():
+            continue
+        value = cv2.resize(plane, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR)
+        best[value > highest] = n
+        highest = np.maximum(highest, value)
+    return best
 
 
 @torch.inference_mode()

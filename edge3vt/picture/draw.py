@@ -27,6 +27,10 @@ STATE_COLOURS: dict[State, Colour] = {
     State.AI_LATE: (255, 190, 70),
     State.AI_OFF: (255, 110, 95),
     State.AI_INVALID: (255, 110, 95),
+    State.NO_SIGNAL: (255, 110, 95),
+    State.FROZEN: (255, 190, 70),
+    State.BLACK: (255, 190, 70),
+    State.FORMAT_CHANGED: (255, 190, 70),
 }
 WARM_LATENCIES_MS = 30
 WIDEST_STATUS = "AI LATE  -100 ms  no overlay: superior vena cava not found  latency 100.0 ms"

@@ -52,8 +52,13 @@ class Lane(Protocol):
     @property
     def spec(self) -> ModelSpec: ...
 
+    @property
+    def off(self) -> str:
+        """Why there is no engine now, as a code for the status line (HANG, CRASHLOOP); empty while there is one."""
+        ...
+
     def offer(self, frame: Frame, crop: Crop) -> None:
-        """Hand a frame over and return at once."""
+        """Hand a frame over and return at once. A lane that is off answers with a result that says why."""
         ...
 
     def wait(self, deadline_ns: int | None) -> bool:
@@ -91,6 +96,10 @@ class ThreadLane:
     def spec(self) -> ModelSpec:
         assert self._spec is not None, "the constructor returns only after opening"
         return self._spec
+
+    @property
+    def off(self) -> str:
+        return ""  # a thread cannot be replaced
 
     def offer(self, frame: Frame, crop: Crop) -> None:
         with self._changed:

@@ -46,7 +46,7 @@ def run_by_torchrun(asked: Recipe, out: Path, folder: Path) -> None:
 
 
 def curves(out: Path) -> list[list[float]]:
-    names = ("segmentation", "kl", "cwd", "dist", "temporal")
+    names = ("segmentation", "pseudo", "kl", "cwd", "dist", "temporal")
     lines = [json.loads(line) for line in (out / LOG).read_text().splitlines()]
     return [[line[name] for name in names] for line in lines if "rate" in line]
 
@@ -65,7 +65,7 @@ def test_the_losses_are_those_of_one_process(tmp_path: Path, monkeypatch: pytest
         precision="32-true",
         unlabelled=(str(cines),),
         teacher=Teacher(full=str(tmp_path / "teacher"), looks=2, side=64),
-        distillation=Distillation(kl=1.0, cwd=1.0, dist=1.0, temporal=1.0, boundary=1.0),
+        distillation=Distillation(pseudo=1.0, kl=1.0, cwd=1.0, dist=1.0, temporal=1.0, boundary=1.0),
     )
     run(asked, tmp_path / "one")
     run_by_torchrun(asked, tmp_path / "two", tmp_path)

@@ -25,7 +25,7 @@ from edge3vt.learn.batches import Draw, Pool, make
 from edge3vt.learn.networks import build
 from edge3vt.learn.pictures import SIDE, Pictures, read_pictures
 from edge3vt.learn.recipe import Teacher
-from edge3vt.learn.teacher import Pair, open_teacher, taught
+from edge3vt.learn.teacher import Pair, most_likely, open_teacher, taught
 from edge3vt.learn.weights import Weights, save_weights
 from tests.learn.squares import CLASSES as SQUARES
 from tests.learn.squares import make_squares
@@ -176,3 +176,14 @@ def test_each_process_makes_its_share_and_all_see_everything(tmp_path: Path, mon
     assert first.soft is not None
     assert second.soft is not None
     np.testing.assert_array_equal(first.soft, second.soft)
+
+
+def test_the_most_likely_class_is_taken_on_the_fine_pixels() -> None:
+    side = 64
+    edge = np.full((2, side, side), 0.0, np.float32)
+    edge[1, :, :20] = 1.0
+    edge[1, :, 20] = 0.8  # the class ends 0.8 px into the pixel that begins at 20
+    edge[0] = 1 - edge[1]
+    for probabilities in (edge, np.rint(255 * edge).astype(np.uint8)):
+        ends = most_likely(probabilities)[SIDE // 2].sum() * side / SIDE
+        assert ends == pytest.approx(20.8, abs=0.15), "not on the next whole pixel"

@@ -103,7 +103,7 @@ def test_a_plateau_ends_it_and_a_budget_of_minutes_too(stills: Path, tmp_path: P
 
 def test_a_student_learns_from_soft_labels_and_unlabelled_cines(stills: Path, teacher: Path, tmp_path: Path) -> None:
     cines = make_squares(tmp_path / "cines", cines=3)
-    everything = Distillation(kl=1.0, cwd=1.0, dist=1.0, temporal=1.0, boundary=1.0, small=0.5)
+    everything = Distillation(pseudo=0.5, kl=1.0, cwd=1.0, dist=1.0, temporal=1.0, boundary=1.0, small=0.5)
     asked = recipe(
         stills,
         unlabelled=(str(cines),),
