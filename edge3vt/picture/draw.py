@@ -5,79 +5,76 @@ Pixels outside structures, legend and band stay as they came (rule R1: raw first
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections import deque
+from dataclasses import replace
 from functools import lru_cache
+from statistics import median
 
 import numpy as np
 
 from edge3vt.core.anatomy import CLASS_NAMES
-from edge3vt.core.clock import NS_PER_MS
+from edge3vt.core.clock import NS_PER_MS, NS_PER_S
 from edge3vt.core.frame import Crop, Frame, Pixels, Region
 from edge3vt.core.segmentation import Segmentation, State, Timing, Verdict
 from edge3vt.core.spec import ModelSpec
+from edge3vt.picture.band import NOT_FOR_DIAGNOSIS, PLAIN, Layout, draw_band, draw_banner, layout_of
 from edge3vt.picture.colour import to_rgb
 from edge3vt.picture.outline import colour_of, draw_structures, extent
-from edge3vt.picture.text import BACKGROUND, BOLD, Colour, line_height_px, paste, rendered, text_width_px
+from edge3vt.picture.text import BACKGROUND, line_height_px, paste, rendered
+from edge3vt.picture.view import View
 
-NOT_FOR_DIAGNOSIS = "not for diagnosis"
-PLAIN: Colour = (228, 230, 233)
-DIM: Colour = (160, 165, 172)
-STATE_COLOURS: dict[State, Colour] = {
-    State.LIVE: (96, 214, 130),
-    State.AI_LATE: (255, 190, 70),
-    State.AI_OFF: (255, 110, 95),
-    State.AI_INVALID: (255, 110, 95),
-    State.NO_SIGNAL: (255, 110, 95),
-    State.FROZEN: (255, 190, 70),
-    State.BLACK: (255, 190, 70),
-    State.FORMAT_CHANGED: (255, 190, 70),
-}
+OLDEST_SHOWN_MS = 100.0  # rule R2: an older mask is not drawn; a quarter of a beat at 150 a minute
+NORMAL_PERIODS = 2  # rule R2: an older mask has a dashed outline
+USUAL_PERIOD_NS = NS_PER_S // 60
+DRAWN_IN = (State.LIVE, State.AI_LATE)
 WARM_LATENCIES_MS = 30
-WIDEST_STATUS = "AI LATE  -100 ms  no overlay: superior vena cava not found  latency 100.0 ms"
-
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """Where text goes on pictures of one kind.
-
-    band: the status band; fixed: its last lines, which never change. room: the picture less the band.
-    corners: (right, below) for a legend, those beside the ultrasound region first.
-    """
-
-    size_px: int
-    band: Region
-    fixed: tuple[str, ...]
-    one_line: bool
-    room: Region
-    corners: tuple[tuple[bool, bool], ...]
-
-    @property
-    def margin_px(self) -> int:
-        return self.size_px // 2
+NO_SIGNAL = ("NO SIGNAL", "last picture, not live")
+OPERATORS = View()
 
 
 class Composer:
     """Draws the frames of one model, in one thread. ``spec`` names its classes and how it was trained.
 
-    The legend stays in its corner until the structures come under it.
+    It trusts nobody about a mask's age: one older than ``oldest_ms``, or of a later frame, is not drawn, said so and
+    counted in ``refused``. The legend stays in its corner until the structures come under it.
     """
 
-    def __init__(self, spec: ModelSpec | None = None) -> None:
+    def __init__(self, spec: ModelSpec | None = None, *, oldest_ms: float = OLDEST_SHOWN_MS) -> None:
         self._names = tuple(name.replace("_", " ") for name in (spec.classes if spec else CLASS_NAMES))
         self._training = spec.training if spec else ""
+        self._oldest_ns = round(oldest_ms * NS_PER_MS)
         self._corner = 0
+        self._period = _Period()
+        self._last: tuple[int, int] | None = None
+        self._beat = 0
+        self.refused = 0
 
-    def __call__(self, seg: Segmentation) -> Pixels:
-        """The frame as a new (H, W, 3) RGB picture."""
-        picture = to_rgb(seg.frame)
+    def __call__(self, seg: Segmentation, view: View = OPERATORS) -> Pixels:
+        """The frame as a new (H, W, 3) RGB picture, twice as wide with the untouched one beside it."""
+        frame = seg.frame
+        if (frame.epoch, frame.captured_ns) != self._last:
+            self._last, self._beat = (frame.epoch, frame.captured_ns), self._beat + 1
+            self._period.add(frame)
+        if seg.shown and (doubt := self._doubt(seg)):
+            seg = replace(seg, shown=False, withheld=doubt)
+            self.refused += 1
+        view = view.at(frame.epoch)
+        picture = to_rgb(frame)
+        raw = picture.copy() if view.beside else None
         statements = tuple(filter(None, (NOT_FOR_DIAGNOSIS, self._training, seg.model_id)))
-        layout = _layout(picture.shape[1], picture.shape[0], seg.frame.bounds, statements, self._names)
-        if seg.shown and seg.mask is not None and seg.crop is not None:
-            present = draw_structures(picture, seg.mask, seg.crop, max(1, round(picture.shape[0] / 450)))
+        layout = layout_of(picture.shape[1], picture.shape[0], frame.bounds, statements)
+        old = (seg.mask_age_ns or 0) > (NORMAL_PERIODS + 0.5) * self._period.ns  # in whole periods: capture times vary
+        if seg.shown and not view.hidden and seg.mask is not None and seg.crop is not None:
+            thickness = max(1, round(picture.shape[0] / 450))
+            present = draw_structures(
+                picture, seg.mask, seg.crop, thickness, fill=view.fill, dashed=old, without=view.off
+            )
             if present:
-                self._draw_legend(picture, layout, tuple(present), extent(seg.mask, seg.crop))
-        _draw_status(picture, layout, seg)
-        return picture
+                self._draw_legend(picture, layout, frame.bounds, tuple(present), extent(seg.mask, seg.crop))
+        if seg.state is State.NO_SIGNAL:
+            draw_banner(picture, layout, frame.bounds, NO_SIGNAL)
+        draw_band(picture, layout, seg, self._detail(seg, view), self._beat)
+        return picture if raw is None else np.hstack((raw, picture))
 
     def warm(self, width: int, height: int) -> None:
         """Render ahead what pictures of this size will need: rendering text for the first time takes a frame or two."""
@@ -103,14 +100,66 @@ class Composer:
             total_ns = tenths * NS_PER_MS // 10
             seg = replace(seg, timing=Timing(total_ns=total_ns), shown=tenths == 0)
             self(seg)
+        self._last, self._period = None, _Period()
 
-    def _draw_legend(self, picture: Pixels, layout: Layout, present: tuple[int, ...], structures: Region) -> None:
+    def _doubt(self, seg: Segmentation) -> str:
+        """Why a mask that is to be shown must not be."""
+        if seg.state not in DRAWN_IN:
+            return seg.state.value.lower()
+        if seg.mask_age_ns is None or seg.mask_age_ns < 0:
+            return "mask without a time"
+        return "mask too old" if seg.mask_age_ns > self._oldest_ns else ""
+
+    def _detail(self, seg: Segmentation, view: View) -> str:
+        """The age of an older mask, why nothing is drawn, and what the operator has chosen not to see."""
+        said = []
+        if not seg.shown:
+            said.append(f"no overlay: {seg.withheld}" if seg.withheld else "no overlay")
+        elif view.hidden:
+            said.append("overlay hidden")
+        else:
+            if seg.mask_age_ns:
+                said.append(f"overlay -{seg.mask_age_ns / NS_PER_MS:.0f} ms")
+            said += [f"{self._names[label]} off" for label in sorted(view.off) if label < len(self._names)]
+        if view.fetal_left:
+            said.append(f"fetal left: {view.fetal_left}")
+        return "  ".join(said)
+
+    def _draw_legend(
+        self, picture: Pixels, layout: Layout, bounds: Region, present: tuple[int, ...], structures: Region
+    ) -> None:
         legend = _legend(present, self._names, layout.size_px)
-        places = [_place(legend, layout, corner) for corner in layout.corners]
+        places = [_place(legend, layout, corner) for corner in _corners(layout, bounds, self._names)]
         if _meet(places[self._corner], structures):
             self._corner = next((i for i, place in enumerate(places) if not _meet(place, structures)), self._corner)
         place = places[self._corner]
         paste(picture[: layout.room.y1], legend, max(place.x0, 0), max(place.y0, 0))
+
+
+class _Period:
+    """The time between two frames of the source, by the last ones of an epoch; frames that nobody saw count too."""
+
+    def __init__(self) -> None:
+        self._before: Frame | None = None
+        self._each: deque[float] = deque(maxlen=9)
+        self.ns: float = USUAL_PERIOD_NS
+
+    def add(self, frame: Frame) -> None:
+        before, self._before = self._before, frame
+        if before is None or before.epoch != frame.epoch:
+            self._each.clear()
+            self.ns = USUAL_PERIOD_NS
+        elif frame.index > before.index and frame.captured_ns > before.captured_ns:
+            self._each.append((frame.captured_ns - before.captured_ns) / (frame.index - before.index))
+            self.ns = median(self._each)
+
+
+@lru_cache(maxsize=64)
+def _corners(layout: Layout, bounds: Region, names: tuple[str, ...]) -> tuple[tuple[bool, bool], ...]:
+    """(right, below) for a legend, those beside the ultrasound region first."""
+    legend = _legend(tuple(range(1, len(names))), names, layout.size_px)
+    corners = [(right, below) for below in (False, True) for right in (False, True)]
+    return tuple(sorted(corners, key=lambda corner: _meet(_place(legend, layout, corner), bounds)))
 
 
 def _place(legend: Pixels, layout: Layout, corner: tuple[bool, bool]) -> Region:
@@ -123,82 +172,6 @@ def _place(legend: Pixels, layout: Layout, corner: tuple[bool, bool]) -> Region:
 
 def _meet(a: Region, b: Region) -> bool:
     return a.x0 < b.x1 and b.x0 < a.x1 and a.y0 < b.y1 and b.y0 < a.y1
-
-
-def _draw_status(picture: Pixels, layout: Layout, seg: Segmentation) -> None:
-    """The band: state, what is missing and why, latency; and what always stands there."""
-    size, margin = layout.size_px, layout.margin_px
-    band = picture[layout.band.y0 : layout.band.y1]
-    band[:] = _band(layout)
-    row = line_height_px(size)
-    end = band.shape[1] - margin
-    if layout.one_line:
-        end -= text_width_px(layout.fixed[0], size) + 2 * margin
-    latency = rendered(f"latency {seg.timing.total_ns / NS_PER_MS:.1f} ms", size, DIM)
-    if latency.shape[1] > end // 3:
-        latency = rendered(f"{seg.timing.total_ns / NS_PER_MS:.1f} ms", size, DIM)
-    paste(band[:, :end], latency, max(end - latency.shape[1], 0), 0)
-    room = band[:row, : max(end - latency.shape[1] - margin, 0)]
-    state, detail = _status(seg)
-    x = paste(room, rendered(state, size, STATE_COLOURS[seg.state], BOLD), margin, 0) + margin
-    if x + text_width_px(detail, size) > room.shape[1]:
-        detail = detail.removeprefix("no overlay: ")
-    paste(room, rendered(detail, size, PLAIN), x, 0)
-
-
-def _status(seg: Segmentation) -> tuple[str, str]:
-    """The state with the age of an older mask, and why nothing is drawn."""
-    state = seg.state.value
-    if not seg.shown:
-        return state, f"no overlay: {seg.withheld}" if seg.withheld else "no overlay"
-    age_ns = seg.mask_age_ns or 0
-    return (f"{state}  -{age_ns / NS_PER_MS:.0f} ms" if age_ns > 0 else state), ""
-
-
-@lru_cache(maxsize=64)
-def _layout(width: int, height: int, bounds: Region, statements: tuple[str, ...], names: tuple[str, ...]) -> Layout:
-    """Places that leave the ultrasound region free, where there are any."""
-    size = max(10, round(min(height, width) / 52))
-    margin, row = size // 2, line_height_px(size)
-    together = " · ".join(statements)
-    one_line = text_width_px(WIDEST_STATUS, size) + text_width_px(together, size) + 5 * margin <= width
-    fixed = (together,) if one_line else _wrapped(statements, size, width - 2 * margin)
-    band_height = min(row * (1 if one_line else 1 + len(fixed)), height)
-    top = bounds.y1 > height - band_height and bounds.y0 >= band_height
-    band = Region(0, 0, width, band_height) if top else Region(0, height - band_height, width, height)
-
-    room = Region(0, band_height if top else 0, width, height if top else height - band_height)
-
-    layout = Layout(size, band, fixed, one_line, room, ())
-    legend = _legend(tuple(range(1, len(names))), names, size)
-    corners = [(right, below) for below in (False, True) for right in (False, True)]
-    corners.sort(key=lambda corner: _meet(_place(legend, layout, corner), bounds))
-    return replace(layout, corners=tuple(corners))
-
-
-def _wrapped(statements: tuple[str, ...], size_px: int, width_px: int) -> tuple[str, ...]:
-    lines: list[str] = []
-    for statement in statements:
-        longer = f"{lines[-1]} · {statement}" if lines else statement
-        if lines and text_width_px(longer, size_px) <= width_px:
-            lines[-1] = longer
-        else:
-            lines.append(statement)
-    return tuple(lines)
-
-
-@lru_cache(maxsize=64)
-def _band(layout: Layout) -> Pixels:
-    """The band with what never changes in it."""
-    size, margin, row = layout.size_px, layout.margin_px, line_height_px(layout.size_px)
-    band = np.full((layout.band.height, layout.band.width, 3), BACKGROUND, dtype=np.uint8)
-    for line, text in enumerate(layout.fixed):
-        words = rendered(text, size, PLAIN)
-        if layout.one_line:
-            paste(band, words, max(layout.band.width - margin - words.shape[1], 0), 0)
-        else:
-            paste(band, words, margin, row * (line + 1))
-    return band
 
 
 @lru_cache(maxsize=256)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import colorsys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cache
 
 import cv2
@@ -17,6 +17,8 @@ from edge3vt.picture.text import Colour
 FILL = 0.25
 SMOOTHING = 7  # contour points of half a mask pixel each, averaged
 STEP = 4  # of these points, one is kept: a line's cost is its points
+DASH_PX = 4  # times the line's thickness
+_DASHED = 0.4  # of the line is drawn, and the round ends
 _FINE = 4  # fractional bits of a coordinate
 
 # Okabe and Ito 2008, "Color Universal Design", made stronger for dark pictures.
@@ -47,18 +49,32 @@ def extent(mask: Mask, crop: Crop) -> Region:
     return Region(crop.x + x0, crop.y + y0, crop.x + x1 + 1, crop.y + y1 + 1)
 
 
-def draw_structures(picture: Pixels, mask: Mask, crop: Crop, thickness_px: int) -> list[int]:
-    """Draw every structure of ``mask``, which lies on the grid of ``crop``; returns the classes that are there."""
+def draw_structures(
+    picture: Pixels,
+    mask: Mask,
+    crop: Crop,
+    thickness_px: int,
+    *,
+    fill: float = FILL,
+    dashed: bool = False,
+    without: Collection[int] = (),
+) -> list[int]:
+    """Draw every structure of ``mask``, which lies on the grid of ``crop``; returns the classes that are drawn.
+
+    fill: the share of the colour inside the contours, 0 for none. without: classes to leave out.
+    """
     x, y, width, height = cv2.boundingRect(mask)
     part = mask[y : y + height, x : x + width]
     present = []
     for label in range(1, int(part.max(initial=0)) + 1):
+        if label in without:
+            continue
         own = cv2.inRange(part, label, label)
         if cv2.countNonZero(own):
             corner, pixels_each = np.array((crop.x - 0.5, crop.y - 0.5)), crop.side / crop.size
             outlines = _outlines(np.asarray(own, dtype=np.uint8))
             placed = [(points + np.array((x, y))) * pixels_each + corner for points in outlines]
-            _draw(picture, placed, colour_of(label), thickness_px)
+            _draw(picture, placed, colour_of(label), thickness_px, fill, dashed)
             present.append(label)
     return present
 
@@ -81,7 +97,9 @@ def _smooth(points: NDArray[np.generic]) -> Polygon:
     return np.asarray((sums[SMOOTHING:] - sums[:-SMOOTHING])[::STEP] / SMOOTHING, dtype=np.float64)
 
 
-def _draw(picture: Pixels, polygons: Sequence[Polygon], colour: Colour, thickness_px: int) -> None:
+def _draw(
+    picture: Pixels, polygons: Sequence[Polygon], colour: Colour, thickness_px: int, fill: float, dashed: bool
+) -> None:
     """Fill and outline polygons given in pixel centres, touching only the rectangle around them."""
     reach = thickness_px + 1
     corners = np.concatenate(polygons)
@@ -91,8 +109,24 @@ def _draw(picture: Pixels, polygons: Sequence[Polygon], colour: Colour, thicknes
     if x0 >= x1 or y0 >= y1:
         return
     part = picture[y0:y1, x0:x1]
-    fixed = [np.round((points - (x0, y0)) * (1 << _FINE)).astype(np.int32) for points in polygons]
-    filled = part.copy()
-    cv2.fillPoly(filled, fixed, colour, cv2.LINE_AA, _FINE)
-    cv2.addWeighted(filled, FILL, part, 1 - FILL, 0, dst=part)
-    cv2.polylines(part, fixed, True, colour, thickness_px, cv2.LINE_AA, _FINE)
+    fixed = [_fixed(points - (x0, y0)) for points in polygons]
+    if fill:
+        filled = part.copy()
+        cv2.fillPoly(filled, fixed, colour, cv2.LINE_8, _FINE)  # its edge lies under the line
+        cv2.addWeighted(filled, fill, part, 1 - fill, 0, dst=part)
+    if dashed:
+        fixed = [_fixed(dash - (x0, y0)) for points in polygons for dash in _dashes(points, DASH_PX * thickness_px)]
+    cv2.polylines(part, fixed, not dashed, colour, thickness_px, cv2.LINE_AA, _FINE)
+
+
+def _dashes(points: Polygon, dash_px: float) -> Polygon:
+    """(n, 2, 2): the two ends of each dash along a closed line; at least two of them, however short it is."""
+    closed = np.concatenate((points, points[:1]))
+    along = np.concatenate(([0.0], np.cumsum(np.hypot(*np.diff(closed, axis=0).T))))
+    count = max(round(_DASHED * along[-1] / dash_px), 2)
+    at = (np.arange(count)[:, None] + (0, _DASHED)).ravel() * (along[-1] / count)
+    return np.stack([np.interp(at, along, axis) for axis in closed.T], axis=1).reshape(-1, 2, 2)
+
+
+def _fixed(points: Polygon) -> NDArray[np.int32]:
+    return np.round(points * (1 << _FINE)).astype(np.int32)

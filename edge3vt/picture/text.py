@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache, lru_cache
 
 import cv2
@@ -20,10 +21,10 @@ def line_height_px(size_px: int) -> int:
 
 
 @lru_cache(maxsize=4096)
-def rendered(text: str, size_px: int, colour: Colour, weight: int = REGULAR) -> Pixels:
-    """(line height, W, 3) RGB of one line on the dark background; read-only."""
+def rendered(text: str, size_px: int, colour: Colour, weight: int = REGULAR, background: Colour = BACKGROUND) -> Pixels:
+    """(line height, W, 3) RGB of one line on its background; read-only."""
     height, width = line_height_px(size_px), text_width_px(text, size_px, weight)
-    picture = np.full((height, max(width, 1), 3), BACKGROUND, dtype=np.uint8)
+    picture = np.full((height, max(width, 1), 3), background, dtype=np.uint8)
     baseline = (0, round(1.1 * size_px))
     cv2.putText(picture, text, baseline, colour, _font(), size_px, weight)
     picture.flags.writeable = False
@@ -37,6 +38,17 @@ def text_width_px(text: str, size_px: int, weight: int = REGULAR) -> int:
         return 0
     x, _, width, _ = (int(side) for side in cv2.getTextSize((0, 0), text, (0, 0), _font(), size_px, weight))
     return x + width + 1
+
+
+def panel(lines: Sequence[str], size_px: int, colour: Colour, weight: int = REGULAR) -> Pixels:
+    """(H, W, 3) RGB of some lines on the dark background, with a margin."""
+    margin, row = size_px // 2, line_height_px(size_px)
+    words = [rendered(line, size_px, colour, weight) for line in lines]
+    width = max((word.shape[1] for word in words), default=0) + 2 * margin
+    picture = np.full((row * len(words) + 2 * margin, width, 3), BACKGROUND, dtype=np.uint8)
+    for line, word in enumerate(words):
+        paste(picture, word, margin, margin + line * row)
+    return picture
 
 
 def paste(picture: Pixels, patch: Pixels, x: int, y: int) -> int:

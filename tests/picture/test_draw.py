@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -10,12 +11,14 @@ from edge3vt.core.anatomy import CLASS_NAMES
 from edge3vt.core.frame import Frame, Layout, Pixels, Region
 from edge3vt.core.segmentation import Mask, Segmentation, State, Timing, Verdict
 from edge3vt.core.spec import ModelSpec
-from edge3vt.picture import draw
+from edge3vt.picture import band, draw
+from edge3vt.picture.band import PLAIN
 from edge3vt.picture.colour import to_rgb
 from edge3vt.picture.crop import acquire
 from edge3vt.picture.draw import Composer
 from edge3vt.picture.mask import place
 from edge3vt.picture.text import BACKGROUND, rendered
+from edge3vt.picture.view import View
 
 SPEC = ModelSpec(1, "student", "1", CLASS_NAMES, 96, 96, 4, True, True, "trained on synthetic images")
 SIZES = [(1024, 768), (320, 240), (240, 320), (208, 208), (1920, 1080), (641, 479)]
@@ -58,9 +61,10 @@ def written(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         texts.append(text)
         return rendered(text, *args, **kwargs)
 
-    for cached in (draw._layout, draw._band, draw._legend):
+    for cached in (band.layout_of, band._band, band._chip, draw._corners, draw._legend):
         cached.cache_clear()
-    monkeypatch.setattr(draw, "rendered", note)
+    for module in (band, draw):
+        monkeypatch.setattr(module, "rendered", note)
     return texts
 
 
@@ -68,8 +72,9 @@ def text_areas(composer: Composer, shown: Segmentation, picture: Pixels) -> np.n
     """The band and the legend, which must be what they claim to be: mostly their dark background."""
     statements = ("not for diagnosis", SPEC.training, SPEC.model_id)
     names = composer._names
-    layout = draw._layout(picture.shape[1], picture.shape[0], shown.frame.bounds, statements, names)
-    legend = draw._place(draw._legend((1, 2, 3, 4, 5), names, layout.size_px), layout, layout.corners[composer._corner])
+    layout = band.layout_of(picture.shape[1], picture.shape[0], shown.frame.bounds, statements)
+    corner = draw._corners(layout, shown.frame.bounds, names)[composer._corner]
+    legend = draw._place(draw._legend((1, 2, 3, 4, 5), names, layout.size_px), layout, corner)
     areas = np.zeros(picture.shape[:2], bool)
     for area in (layout.band, legend):
         part = (slice(max(area.y0, 0), area.y1), slice(max(area.x0, 0), area.x1))
@@ -78,12 +83,31 @@ def text_areas(composer: Composer, shown: Segmentation, picture: Pixels) -> np.n
     return areas
 
 
+def in_layout(grey: Pixels, layout: Layout) -> Pixels:
+    """A grey picture, with the noise of its neighbours as colour, in any layout of even sides."""
+    height = grey.shape[0]
+    match layout:
+        case Layout.GRAY:
+            return grey
+        case Layout.YUYV:
+            return np.dstack((grey, np.roll(grey, 3, axis=1)))
+        case Layout.NV12:
+            return np.vstack((grey, np.roll(grey[: height // 2], 5, axis=1)))
+        case _:
+            return np.dstack((grey, np.roll(grey, 3, axis=1), np.roll(grey, 5, axis=0)))
+
+
 @pytest.mark.parametrize(("width", "height"), SIZES)
-@pytest.mark.parametrize("layout", [Layout.GRAY, Layout.RGB, Layout.BGR])
-def test_r1_only_structures_and_text_change_the_picture(width: int, height: int, layout: Layout) -> None:
+@pytest.mark.parametrize("layout", list(Layout))
+@pytest.mark.parametrize("full_range", [True, False])
+def test_r1_only_structures_and_text_change_the_picture(
+    width: int, height: int, layout: Layout, full_range: bool
+) -> None:
+    if layout in (Layout.YUYV, Layout.NV12):
+        width, height = width // 2 * 2, height // 2 * 2
     shown = seg(width, height, mask=vessels())
-    if layout is not Layout.GRAY:
-        shown = replace(shown, frame=replace(shown.frame, pixels=np.dstack([shown.frame.pixels] * 3), layout=layout))
+    pixels = in_layout(shown.frame.pixels, layout)
+    shown = replace(shown, frame=replace(shown.frame, pixels=pixels, layout=layout, full_range=full_range))
     composer = Composer(SPEC)
     picture, source = composer(shown), to_rgb(shown.frame)
     assert picture.shape == (height, width, 3)
@@ -99,7 +123,7 @@ def test_r1_only_structures_and_text_change_the_picture(width: int, height: int,
 def test_r1_sees_a_recoloured_picture(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(draw, "to_rgb", lambda frame: np.maximum(to_rgb(frame), 31))
     with pytest.raises(AssertionError):
-        test_r1_only_structures_and_text_change_the_picture(1024, 768, Layout.GRAY)
+        test_r1_only_structures_and_text_change_the_picture(1024, 768, Layout.GRAY, True)
 
 
 def test_the_source_is_left_alone() -> None:
@@ -131,16 +155,119 @@ def test_without_a_spec_there_is_no_training_to_name(written: list[str]) -> None
     ("fields", "texts"),
     [
         ({}, ["LIVE", ""]),
-        ({"state": State.AI_LATE, "mask_ns": 10**9 - 33_300_000}, ["AI LATE  -33 ms", ""]),
+        ({"mask_ns": 10**9 - 16_700_000}, ["LIVE", "overlay -17 ms"]),
+        ({"state": State.AI_LATE, "mask_ns": 10**9 - 33_300_000}, ["AI LATE 33 ms", "overlay -33 ms"]),
         ({"shown": False, "withheld": "not the 3VT view"}, ["LIVE", "no overlay: not the 3VT view"]),
-        ({"shown": False, "state": State.AI_LATE, "withheld": "mask too old"}, ["AI LATE", "no overlay: mask too old"]),
-        ({"shown": False, "state": State.AI_OFF, "withheld": "engine lost"}, ["AI OFF", "no overlay: engine lost"]),
+        (
+            {"shown": False, "state": State.AI_LATE, "mask_ns": 8 * 10**8, "withheld": "mask too old"},
+            ["AI LATE 200 ms", "no overlay: mask too old"],
+        ),
+        (
+            {"shown": False, "state": State.AI_OFF, "code": "HANG", "withheld": "lost"},
+            ["AI OFF: HANG", "no overlay: lost"],
+        ),
         ({"shown": False, "state": State.AI_INVALID, "withheld": "NaN"}, ["AI INVALID", "no overlay: NaN"]),
+        ({"shown": False, "state": State.FROZEN}, ["FROZEN?", "no overlay"]),
+        ({"shown": False, "state": State.BLACK}, ["BLACK", "no overlay"]),
+        ({"shown": False, "state": State.FORMAT_CHANGED}, ["FORMAT CHANGED", "no overlay"]),
+        ({"shown": False, "state": State.NO_SIGNAL}, ["NO SIGNAL", "no overlay"]),
+        ({"notes": ("REC STOPPED: DISK",)}, ["LIVE", "REC STOPPED: DISK", ""]),
     ],
 )
 def test_the_status_line(written: list[str], fields: dict[str, object], texts: list[str]) -> None:
     Composer(SPEC)(seg(mask=vessels(), **fields))
-    assert written[-2:] == texts
+    assert written[-len(texts) :] == texts
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"mask_ns": 10**9 - 101_000_000, "state": State.AI_LATE}, "mask too old"),
+        ({"mask_ns": 10**9 + 1}, "mask without a time"),
+        ({"mask_ns": None}, "mask without a time"),
+        ({"state": State.FROZEN}, "frozen?"),
+        ({"state": State.AI_OFF}, "ai off"),
+    ],
+)
+def test_r2_a_mask_that_must_not_be_shown_is_not_whatever_it_says(
+    written: list[str], fields: dict[str, object], said: str
+) -> None:
+    composer, wrong = Composer(SPEC), seg(mask=vessels(), **fields)
+    assert np.array_equal(composer(wrong), Composer(SPEC)(replace(wrong, shown=False, withheld=said)))
+    assert composer.refused == 1
+    assert f"no overlay: {said}" in written
+
+
+def masked(
+    composer: Composer, periods: int, period_ns: int = 16_666_667, indices: tuple[int, ...] = (0, 1, 2, 5)
+) -> Pixels:
+    """The last of some pictures, with a mask that is so many frames old."""
+    for index in indices:
+        shown = seg(320, 240, mask=vessels())
+        at = 10**9 + index * period_ns
+        frame = replace(shown.frame, index=index, captured_ns=at)
+        picture = composer(replace(shown, frame=frame, mask_ns=at - periods * period_ns))
+    return picture
+
+
+def outlined(picture: Pixels) -> int:
+    """Pixels of the blue structure's line."""
+    return int(np.all(np.abs(picture[30:200, 100:200].astype(int) - (86, 180, 233)) < 30, axis=2).sum())
+
+
+@pytest.mark.parametrize("period_ms", [16.7, 25, 33])
+def test_r2_a_mask_of_more_than_two_periods_is_dashed(period_ms: float) -> None:
+    lines = [outlined(masked(Composer(SPEC), age, round(period_ms * 1e6))) for age in range(4)]
+    assert lines[0] == lines[1] == lines[2] > 0
+    assert lines[3] < 0.75 * lines[0]
+
+
+def test_r4_the_heartbeat_changes_with_each_frame_and_stands_with_it() -> None:
+    composer = Composer(SPEC)
+    still = seg(320, 240, timing=Timing())
+
+    def beat(at: int) -> bytes:
+        return composer(replace(still, frame=replace(still.frame, captured_ns=at)))[-30:, :60].tobytes()
+
+    beats = [beat(at) for at in range(100)]
+    assert all(a != b for a, b in pairwise(beats))
+    assert beat(99) == beats[-1]
+
+
+def test_lost_signal_is_written_across_the_picture_and_nowhere_else() -> None:
+    lost = seg(state=State.NO_SIGNAL)
+    picture, source = Composer(SPEC)(lost), to_rgb(lost.frame)
+    changed = np.any(picture != source, axis=2)
+    ys, xs = np.nonzero(changed[:700])
+    assert changed[350:410, 400:600].all()
+    assert changed[ys.min() : ys.max() + 1, xs.min() : xs.max() + 1].mean() > 0.99
+    assert changed[:700].mean() < 0.2
+
+
+def test_the_operators_view(written: list[str]) -> None:
+    shown = seg(320, 240, mask=vessels())
+    plain, source = Composer(SPEC)(shown), to_rgb(shown.frame)
+    hidden = Composer(SPEC)(shown, View(hidden=True))
+    assert np.array_equal(hidden[:200], source[:200])
+    assert "overlay hidden" in written
+    contour = Composer(SPEC)(shown, View(contour_only=True))
+    strong = Composer(SPEC)(shown, View(opacity=0.8))
+    changed = [int(np.any(picture != source, axis=2).sum()) for picture in (contour, plain, strong)]
+    assert changed[0] < changed[1] <= changed[2]
+    assert outlined(Composer(SPEC)(shown, View(off=frozenset({1})))) == 0
+    assert "pulmonary artery off" in written
+    both = Composer(SPEC)(shown, View(beside=True))
+    assert np.array_equal(both[:, :320], source)
+    assert np.array_equal(both[:, 320:], plain)
+
+
+def test_the_fetal_left_is_forgotten_with_the_epoch(written: list[str]) -> None:
+    view, shown = View(fetal_left="up", epoch=3), seg(mask=vessels())
+    Composer(SPEC)(replace(shown, frame=replace(shown.frame, epoch=3)), view)
+    assert written[-1] == "fetal left: up"
+    Composer(SPEC)(replace(shown, frame=replace(shown.frame, epoch=4)), view)
+    assert written[-1] == ""
+    assert view.at(4).at(3).fetal_left == ""
 
 
 def test_the_legend_names_what_is_there(written: list[str]) -> None:
@@ -148,8 +275,9 @@ def test_the_legend_names_what_is_there(written: list[str]) -> None:
     mask[mask == 4] = 0
     Composer(SPEC)(seg(mask=mask))
     names = [name.replace("_", " ") for name in CLASS_NAMES[1:]]
-    written_after_layout = written[len(names) :]  # the layout measures the whole legend first
-    assert [text for text in written_after_layout if text in names] == [n for n in names if n != "trachea"]
+    present = [name for name in names if name != "trachea"]
+    # Where the corners of the legend are is found with the whole of it.
+    assert [text for text in written if text in names] == present + names
 
 
 @pytest.mark.parametrize(("width", "height"), SIZES)
@@ -157,9 +285,9 @@ def test_all_that_must_be_said_fits(written: list[str], width: int, height: int)
     composed = Composer(SPEC)(seg(width, height))
     for statement in ("not for diagnosis", "trained on synthetic images", "student-1"):
         line = next(text for text in written if statement in text)
-        assert rendered(line, max(10, round(min(width, height) / 52)), draw.PLAIN).shape[1] <= width
-    band = np.all(composed == BACKGROUND, axis=2).mean(axis=1) > 0.5
-    assert band.mean() <= 0.25
+        assert rendered(line, max(10, round(min(width, height) / 52)), PLAIN).shape[1] <= width
+    dark = np.all(composed == BACKGROUND, axis=2).mean(axis=1) > 0.5
+    assert dark.mean() <= 0.25
 
 
 @pytest.mark.parametrize(

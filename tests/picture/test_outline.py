@@ -113,3 +113,24 @@ def test_colour_blind_eyes_tell_the_structures_apart() -> None:
         seen = 255 * np.clip(colours @ matrix.T, 0, 1) ** (1 / 2.2)
         gaps = [np.abs(seen[i] - seen[j]).max() for i in range(5) for j in range(i)]
         assert min(gaps) >= 40
+
+
+def test_dashes_lie_on_the_line_and_leave_it_out_in_turn() -> None:
+    whole, dashed = (np.zeros((300, 260, 3), np.uint8) for _ in range(2))
+    draw_structures(whole, disc(radius=20), CROP, 2, fill=0)
+    draw_structures(dashed, disc(radius=20), CROP, 2, fill=0, dashed=True)
+    on = [picture.any(axis=2) for picture in (whole, dashed)]
+    assert 0.4 < on[1].sum() / on[0].sum() < 0.7
+    assert not np.any(on[1] & ~widened(on[0], 1))
+
+
+def test_a_speck_can_be_dashed() -> None:
+    assert draw_structures(speckle(), disc(radius=0), CROP, 2, dashed=True) == [1]
+
+
+def test_structures_can_be_left_out() -> None:
+    mask = disc(label=4)
+    mask[2:5, 80:83] = 2
+    picture, before = speckle(), speckle()
+    assert draw_structures(picture, mask, CROP, 2, without={4}) == [2]
+    assert np.array_equal(picture[60:], before[60:])
