@@ -6,6 +6,7 @@ from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
+from edge3vt.core.clock import wall_label
 from edge3vt.core.errors import ArtifactError, BackendMissingError
 from edge3vt.core.session import Session
 from edge3vt.core.spec import ModelSpec
@@ -21,7 +22,7 @@ def open_engine(directory: Path) -> Session:
     """The engine in ``directory``, checked, opened, proven and warm. ``partial(open_engine, dir)`` pickles.
 
     directory: an engine folder, or the slots of one (``slots.py``). In this order: signature and hashes of the very
-    bytes that are loaded, target, runtime, golden frames. Raises ArtifactError for a damaged, foreign or unproven
+    bytes that are loaded, its last day, target, runtime, golden frames. Raises ArtifactError for a damaged, foreign or unproven
     engine, BackendMissingError where its runtime is not installed.
     """
     folder = active(directory)
@@ -44,6 +45,7 @@ def open_engine(directory: Path) -> Session:
 def open_sealed(sealed: Sealed, folder: Path) -> Session:
     """The engine whose bytes were checked, opened on its runtime, not yet proven. Raises as ``open_engine``."""
     manifest = sealed.manifest
+    refuse_expired(manifest, folder)
     refuse_elsewhere(manifest, folder)
     return open_as(manifest.recipe, sealed.engine, manifest.spec)
 
@@ -51,6 +53,16 @@ def open_sealed(sealed: Sealed, folder: Path) -> Session:
 def rebuild(folder: Path, manifest: EngineManifest) -> str:
     """What to do about an engine that does not serve here."""
     return f"build it again: edge3vt build {manifest.name} -o {folder} --overwrite"
+
+
+def refuse_expired(manifest: EngineManifest, where: Path) -> None:
+    """Raises ArtifactError after the last day that the recipe allows, by this machine's own calendar."""
+    last, today = manifest.recipe.not_after, wall_label()[:10]
+    if last is not None and today > last:
+        raise ArtifactError(
+            f"{where}: release {manifest.release} of {manifest.name} was to be opened until {last}, and today is "
+            f"{today}; import a newer one: edge3vt engines import BUNDLE; or set this machine's clock"
+        )
 
 
 def refuse_elsewhere(manifest: EngineManifest, where: Path, remedy: str | None = None) -> None:

@@ -11,6 +11,7 @@ from edge3vt.core.errors import ConfigError
 Precision = Literal["fp32", "fp16", "int8"]
 Runtime = Literal["onnxruntime", "openvino", "tensorrt"]
 Typing = Literal["weak", "strong"]
+_DAY = r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"  # days so written stand in the order of time
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,8 @@ class EngineRecipe:
     an int8 engine is quantised with; "asset" is the one shipped with the model. keep_float: layers of an
     int8 engine that get no Q/DQ, as ``edge3vt calibrate --sensitivity`` finds them. golden: name or path of the set
     (calibration/sets) whose pictures the engine is verified on; never the one it was calibrated on. candidates: engines
-    of which a build keeps one; the recipe's own model, precision and runtime are one of them."""
+    of which a build keeps one; the recipe's own model, precision and runtime are one of them. not_after: the last day,
+    as 2027-06-30 in UTC, on which the engine is opened; without it none is the last."""
 
     schema: int
     name: str
@@ -105,6 +107,7 @@ class EngineRecipe:
     table: str | None = None
     keep_float: tuple[str, ...] = ()
     threads: int = 1
+    not_after: str | None = None
     verify: VerifyLimits = field(default_factory=VerifyLimits)
     tensorrt: TensorRt = field(default_factory=TensorRt)
     candidates: Candidates | None = None
@@ -116,6 +119,8 @@ class EngineRecipe:
             raise ConfigError(f"name is '{self.name}', expected lower-case letters, digits, '.', '_' and '-'")
         if not 1 <= self.threads <= 64:
             raise ConfigError(f"threads is {self.threads}, expected 1 to 64")
+        if self.not_after is not None and not re.fullmatch(_DAY, self.not_after):
+            raise ConfigError(f"not_after is '{self.not_after}', expected a day as \"2027-06-30\"")
         if self.candidates is not None:
             self._check(self.candidates)
             return

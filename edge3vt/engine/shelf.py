@@ -9,7 +9,7 @@ from typing import Literal
 
 from edge3vt.core.errors import BackendMissingError, DataError, Edge3vtError
 from edge3vt.engine.manifest import MANIFEST, unseal
-from edge3vt.engine.open import refuse_elsewhere
+from edge3vt.engine.open import refuse_elsewhere, refuse_expired
 from edge3vt.engine.place import locked
 from edge3vt.engine.slots import is_slots, read_slots
 
@@ -75,6 +75,7 @@ def _engine(folder: Path, slot: Literal["active", "last good"] | None) -> Engine
         return Engine(str(folder), slot, str(error))
     refused = lacks = None
     try:
+        refuse_expired(manifest, folder)
         refuse_elsewhere(manifest, folder)
     except BackendMissingError as error:
         lacks = str(error)

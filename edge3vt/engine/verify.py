@@ -18,7 +18,7 @@ from edge3vt.core.spec import ModelSpec
 from edge3vt.engine.buffers import Buffers, empty
 from edge3vt.engine.manifest import Speed, VerifyReport, open_verified
 from edge3vt.engine.model import read_model
-from edge3vt.engine.open import open_as, open_model, refuse_elsewhere
+from edge3vt.engine.open import open_as, open_model, refuse_elsewhere, refuse_expired
 from edge3vt.engine.recipe import VerifyLimits
 from edge3vt.engine.tensorrt_builder import compiled
 
@@ -33,6 +33,7 @@ def verify(directory: Path, fp32_model_bytes: bytes, golden: Iterable[Pixels]) -
     DataError for unusable pictures, EngineError if a runtime fails. For TensorRT a plan of the FP32 model is built too.
     """
     manifest, engine_bytes = open_verified(directory)
+    refuse_expired(manifest, directory)
     refuse_elsewhere(manifest, directory)
     source = read_model(fp32_model_bytes)
     if manifest.source_sha256 != source.sha256 or manifest.spec != source.spec:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
 import sys
 from collections.abc import Iterator
 from functools import partial
@@ -18,6 +19,8 @@ from edge3vt.engine import open as module
 from edge3vt.engine.fake import FakeSession
 from edge3vt.engine.manifest import ENGINE, GOLDEN, MANIFEST, Target, read
 from edge3vt.engine.open import open_engine, open_model, runtime_version
+from edge3vt.engine.shelf import engines_in
+from edge3vt.engine.verify import verify
 from tests import nets
 from tests.engine.test_manifest import reseal
 
@@ -211,3 +214,17 @@ def test_an_engine_half_replaced_by_a_killed_build_is_put_back(engine: Path) -> 
     engine.with_name(".small.part").mkdir()
     open_engine(engine).close()
     assert sorted(path.name for path in engine.parent.iterdir()) == ["small"]
+
+
+def test_an_engine_is_opened_until_its_last_day(engine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = json.loads((engine / MANIFEST).read_text(encoding="utf-8"))["recipe"] | {"not_after": "2027-06-30"}
+    reseal(engine, recipe=recipe)
+    monkeypatch.setattr(module, "wall_label", lambda: "2027-06-30T23:59:59+00:00")
+    open_engine(engine).close()
+    monkeypatch.setattr(module, "wall_label", lambda: "2027-07-01T00:00:00+00:00")
+    monkeypatch.setattr(module, "_backend", lambda _: pytest.fail("a runtime was asked"))
+    late = r"release 1 of small was to be opened until 2027-06-30, and today is 2027-07-01; import a newer one"
+    for opening in (open_engine, lambda folder: verify(folder, b"", [])):
+        with pytest.raises(ArtifactError, match=late):
+            opening(engine)
+    assert re.search(late, engines_in(engine.parent, engine.parent / "slots")[0].refused or "")

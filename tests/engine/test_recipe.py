@@ -49,6 +49,7 @@ def test_tensorrt_builds_as_the_recipe_says_and_by_default_for_the_soonest_answe
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        ({"not_after": '"2027-13-01"'}, "not_after is '2027-13-01', expected a day as \"2027-06-30\""),
         ({"precission": '"int8"'}, "unknown key 'precission'; did you mean 'precision'"),
         ({"verify": "{min_dise = 0.5}"}, "verify: unknown key 'min_dise'; did you mean 'min_dice'"),
         ({"precision": '"int4"'}, "precision: found 'int4', expected one of 'fp32', 'fp16', 'int8'"),
