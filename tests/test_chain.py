@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from edge3vt.cli.main import main
+from edge3vt.core.digest import sha256_file
 from edge3vt.core.frame import Pixels
 from edge3vt.engine import keyring
 from edge3vt.engine.manifest import read
@@ -131,6 +132,8 @@ def test_the_engine_was_held_against_its_own_pictures(maker: Path, monkeypatch: 
     manifest = read(maker / "engines" / "build" / "mine")
     assert (manifest.name, manifest.release, manifest.recipe.golden) == ("mine", 2, "sets/mine")
     assert manifest.spec.classes == ("background", "large", "small")
+    assert manifest.chain.weights == sha256_file(maker / "second" / "weights.safetensors")
+    assert manifest.chain.onnx == sha256_file(maker / "mine.onnx")
     assert manifest.verify is not None
     assert manifest.verify.frames == 8  # of the validation split: 15 hundredths of fifty
 

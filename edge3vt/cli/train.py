@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edge3vt.cli.output import Json, Overwrite, finish, progress
+from edge3vt.core.digest import sha256_file
 from edge3vt.core.documents import read_toml, write_bytes
 from edge3vt.core.errors import BackendMissingError, ConfigError
 from edge3vt.core.shipped import find
@@ -95,11 +96,12 @@ def export(
 
     if out.exists() and not overwrite:
         raise ConfigError(f"{out}: exists; add --overwrite, or name another file")
-    found = load_weights(find_weights(weights))
+    file = find_weights(weights)
+    found = load_weights(file)
     if not isinstance(found.model, Student):
         raise ConfigError(f"{weights}: holds {found.network}, only students are exported so")
     spec = replace(found.spec, height=size or found.spec.height, width=size or found.spec.width)
-    write_bytes(out, to_onnx(found.model, spec))
+    write_bytes(out, to_onnx(found.model, spec, sha256_file(file)))
     text = f"{out}: {spec.model_id}, {spec.width}x{spec.height} px, {len(spec.classes)} classes"
     return finish("export", True, {"model": str(out), "spec": spec}, [text], json=json)
 

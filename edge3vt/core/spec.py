@@ -11,6 +11,7 @@ INPUT = "pixels"  # uint8 (1, 1, H, W), normalised inside the graph
 LOGITS = "logits"  # float32 (1, C, H/s, W/s)
 VIEW = "view"  # float32 (1, 1), the logit of "this is the view"; optional
 METADATA_KEY = "edge3vt.spec"
+WEIGHTS_KEY = "edge3vt.weights"  # in an exported model: SHA-256 of the file of weights that it was made from
 SOURCE_KEY = "edge3vt.source"  # in a quantised model: SHA-256 of the FP32 model that it was made from
 TABLE_KEY = "edge3vt.table"  # and of the calibration table
 

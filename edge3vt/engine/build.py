@@ -61,6 +61,7 @@ def build(
 
     prepared_bytes: what the runtime gets, or for TensorRT its builder: ``model_bytes`` with Q/DQ for int8, FP16-typed
     for fp16 where the build is strongly typed, else ``model_bytes`` itself.
+    weights_sha256: where the model itself does not name its weights, as exported ones do.
     release: by default one more than that of the engine it replaces. keep: asked, once this process alone may write,
     about a sound engine that is there; True returns that one. One process builds in a place at a time.
     Raises GateError for an engine that fails verification, ArtifactError for models that do not belong together,
@@ -130,7 +131,7 @@ def made(
         release=release,
         key=key,
         files={engine: EngineFile(sha256_bytes(data), len(data), "engine")},
-        chain=Chain(weights_sha256, source.sha256, prepared.table_sha256, sha256_bytes(data)),
+        chain=Chain(weights_sha256 or source.weights_sha256, source.sha256, prepared.table_sha256, sha256_bytes(data)),
         spec=prepared.spec,
         recipe=recipe,
         target=here,

@@ -43,7 +43,8 @@ class EngineFile:
 class Chain:
     """SHA-256 of each link, of what it was made from: weights -> FP32 ONNX -> calibration table -> engine.
 
-    weights: None for a foreign model. table: None for an engine that is not quantised.
+    weights: None for a foreign model, and for one exported before its weights were noted. table: None for an engine
+    that is not quantised.
     """
 
     weights: str | None

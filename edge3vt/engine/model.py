@@ -12,7 +12,7 @@ from onnx import TensorProto
 from edge3vt.core.digest import sha256_bytes
 from edge3vt.core.documents import parse_json
 from edge3vt.core.errors import ArtifactError, ConfigError
-from edge3vt.core.spec import INPUT, LOGITS, METADATA_KEY, SOURCE_KEY, TABLE_KEY, VIEW, ModelSpec
+from edge3vt.core.spec import INPUT, LOGITS, METADATA_KEY, SOURCE_KEY, TABLE_KEY, VIEW, WEIGHTS_KEY, ModelSpec
 
 MAX_BYTES = 200 << 20
 MAX_NODES = 5_000
@@ -23,12 +23,14 @@ _REMEDY = "export it again, or adopt it"
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """ONNX bytes that keep the engine contract. A quantised model names its FP32 source and its table."""
+    """ONNX bytes that keep the engine contract. A quantised model names its FP32 source and its table, an exported one
+    the weights that it was made from."""
 
     data: bytes
     spec: ModelSpec
     source_sha256: str | None
     table_sha256: str | None
+    weights_sha256: str | None = None
 
     @property
     def sha256(self) -> str:
@@ -68,7 +70,7 @@ def read_model(source: Path | bytes) -> Model:
         raise ArtifactError(str(error)) from error
     for problem in _differences(proto.graph, spec):
         raise ArtifactError(f"{where}: {problem}, as its spec says; {_REMEDY}")
-    return Model(data, spec, properties.get(SOURCE_KEY), properties.get(TABLE_KEY))
+    return Model(data, spec, *map(properties.get, (SOURCE_KEY, TABLE_KEY, WEIGHTS_KEY)))
 
 
 def read_bytes(path: Path) -> bytes:

@@ -22,8 +22,8 @@ def open_engine(directory: Path) -> Session:
     """The engine in ``directory``, checked, opened, proven and warm. ``partial(open_engine, dir)`` pickles.
 
     directory: an engine folder, or the slots of one (``slots.py``). In this order: signature and hashes of the very
-    bytes that are loaded, its last day, target, runtime, golden frames. Raises ArtifactError for a damaged, foreign or unproven
-    engine, BackendMissingError where its runtime is not installed.
+    bytes that are loaded, its last day, target, runtime, golden frames. Raises ArtifactError for a damaged, foreign or
+    unproven engine, BackendMissingError where its runtime is not installed.
     """
     folder = active(directory)
     recover(folder)

@@ -23,7 +23,7 @@ def card(manifest: EngineManifest) -> str:
         "precision": f"{recipe.precision} on {recipe.runtime} {manifest.runtime_version}, {recipe.threads} thread(s)",
         "built for": "; ".join(f"{name} {value}" for name, value in manifest.target.facts.items()),
         "release": f"{manifest.release} of {manifest.name}, {manifest.created}, key {manifest.key}",
-        "weights": chain.weights or "unknown",
+        "weights": chain.weights or "unknown: the ONNX file names none",
         "FP32 ONNX": chain.onnx,
         "calibration table": chain.table or "none",
         "engine": chain.engine,
@@ -34,12 +34,23 @@ def card(manifest: EngineManifest) -> str:
         facts["speed"] = (
             f"median {report.speed.engine_ms:.2f} ms where it was built, FP32 {report.speed.fp32_ms:.2f} ms"
         )
+    if recipe.not_after is not None:
+        facts["opened until"] = f"{recipe.not_after}, UTC"
+    if manifest.choice is not None:
+        facts["chosen"] = _cell(manifest.choice.why)
+    if recipe.keep_float:
+        facts["kept in floats"] = ", ".join(recipe.keep_float)
     rows = "\n".join(f"| {name} | {value} |" for name, value in facts.items())
     return (
         f"# {manifest.name}\n\nA segmentation engine for edge3vt. **Not a medical device and not for diagnosis.** The "
         "figures compare it with the FP32 model that it was made from; how right that model is, they do not say.\n\n"
         f"| | |\n|---|---|\n{rows}\n"
     )
+
+
+def _cell(text: str) -> str:
+    """Text that stays in its cell of a Markdown table."""
+    return " ".join(text.split()).replace("|", "\\|")
 
 
 def wheels(runtime: Runtime) -> dict[str, str]:

@@ -18,7 +18,7 @@ from torch import nn
 
 from edge3vt.core.documents import to_json
 from edge3vt.core.errors import ArtifactError
-from edge3vt.core.spec import INPUT, LOGITS, METADATA_KEY, VIEW, ModelSpec
+from edge3vt.core.spec import INPUT, LOGITS, METADATA_KEY, VIEW, WEIGHTS_KEY, ModelSpec
 from edge3vt.learn.student import PIXEL_MEAN, PIXEL_SCALE, STRIDE, BranchedBlock, ConvBlock, Student
 
 OPSET = 17
@@ -53,10 +53,11 @@ class _Graph:
         return self.add("Relu", [self.convolution(name, x, weight, bias, block.stride)], f"{name}.relu")
 
 
-def to_onnx(model: Student, spec: ModelSpec) -> bytes:
+def to_onnx(model: Student, spec: ModelSpec, weights_sha256: str | None = None) -> bytes:
     """The model in evaluation mode as ONNX bytes: the same bytes for the same weights and spec.
 
-    Without the view's logit where the spec has none. Raises ArtifactError for a spec of another model.
+    Without the view's logit where the spec has none. weights_sha256: of the file that the model came from, noted
+    inside. Raises ArtifactError for a spec of another model.
     """
     if (len(spec.classes), spec.stride) != (model.classes, model.stride):
         raise ArtifactError(
@@ -112,7 +113,8 @@ def to_onnx(model: Student, spec: ModelSpec) -> bytes:
         ir_version=IR_VERSION,
         producer_name="edge3vt",
     )
-    helper.set_model_props(proto, {METADATA_KEY: to_json(spec, indent=None).strip()})
+    origin = {} if weights_sha256 is None else {WEIGHTS_KEY: weights_sha256}
+    helper.set_model_props(proto, {METADATA_KEY: to_json(spec, indent=None).strip()} | origin)
     onnx.checker.check_model(proto, full_check=True)
     return bytes(proto.SerializeToString(deterministic=True))
 

@@ -11,6 +11,7 @@ from onnx import numpy_helper
 
 from edge3vt.core.digest import sha256_bytes
 from edge3vt.core.errors import ArtifactError, DataError, GateError
+from edge3vt.core.spec import WEIGHTS_KEY
 from edge3vt.engine import keyring
 from edge3vt.engine.build import build
 from edge3vt.engine.manifest import ENGINE, Chain, EngineManifest, open_verified
@@ -127,6 +128,14 @@ def test_the_chain_names_every_link(fp32: bytes, int8: bytes, recipe: Make, tmp_
     table = read_model(int8).table_sha256
     assert table is not None
     assert manifest.chain == Chain("w", sha256_bytes(fp32), table, sha256_bytes(int8))
+
+
+def test_a_model_that_names_its_weights_needs_nobody_to_name_them(fp32: bytes, recipe: Make, tmp_path: Path) -> None:
+    proto = onnx.load_from_string(fp32)
+    proto.metadata_props.add(key=WEIGHTS_KEY, value="5" * 64)
+    own = proto.SerializeToString(deterministic=True)
+    manifest = build(recipe(precision="fp32"), own, own, GOLDEN, tmp_path / "engine")
+    assert manifest.chain.weights == "5" * 64
 
 
 def test_a_folder_that_is_no_engine_is_never_overwritten(

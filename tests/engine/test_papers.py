@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from edge3vt.core.errors import BackendMissingError
-from edge3vt.engine.manifest import read
+from edge3vt.engine.manifest import Choice, read
 from edge3vt.engine.papers import bill, card, wheel_list, wheels
 
 
@@ -16,6 +18,23 @@ def test_the_card_tells_what_it_is_and_what_it_is_not(engine: Path) -> None:
     text = card(manifest)
     for part in ("Not a medical device", manifest.chain.onnx, manifest.chain.engine, "never trained", "agreement"):
         assert part in text
+
+
+def test_the_card_tells_why_this_engine_and_until_when(engine: Path) -> None:
+    manifest = read(engine)
+    assert not {"chosen", "opened until", "kept in floats"} & set(re.findall(r"^\| ([^|]+) \|", card(manifest), re.M))
+    assert "unknown: the ONNX file names none" in card(manifest)
+    asked = replace(manifest.recipe, not_after="2027-06-30", keep_float=("stem", "head"))
+    chain = replace(manifest.chain, weights="5" * 64)
+    choice = Choice(asked, "int8", "fp16: 2.0 ms; int8: 1.0 ms; int8 kept: the fastest | that holds its limits", ())
+    text = card(replace(manifest, recipe=asked, chain=chain, choice=choice))
+    for row in (
+        "| chosen | fp16: 2.0 ms; int8: 1.0 ms; int8 kept: the fastest \\| that holds its limits |",
+        "| opened until | 2027-06-30, UTC |",
+        "| kept in floats | stem, head |",
+        f"| weights | {'5' * 64} |",
+    ):
+        assert row in text.splitlines()
 
 
 def test_the_wheels_of_a_runtime_are_what_it_imports_and_no_more() -> None:

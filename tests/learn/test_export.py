@@ -113,6 +113,11 @@ def test_the_spec_travels_in_the_file_and_the_bytes_repeat(student: Student) -> 
     assert json.loads(metadata[METADATA_KEY])["classes"] == list(CLASS_NAMES)
 
 
+def test_the_weights_that_a_model_came_from_are_named_in_it(student: Student) -> None:
+    assert read_model(to_onnx(student, SPEC, "5" * 64)).weights_sha256 == "5" * 64
+    assert read_model(to_onnx(student, SPEC)).weights_sha256 is None
+
+
 def test_the_graph_holds_only_what_every_runtime_runs_fast(student: Student) -> None:
     operators = {node.op_type for node in onnx.load_from_string(to_onnx(student, SPEC)).graph.node}
     assert operators == PLAIN
