@@ -88,8 +88,10 @@ class VerifyReport:
     """An engine against the FP32 model on ONNX Runtime, over all golden frames; see VerifyLimits.
 
     dice: by class name, between the two masks on the logit grid; None where neither has the class. peak_error: the
-    largest |difference| of a logit over the largest |FP32 logit|. Errors are None where the engine gave NaN or
-    infinity, view_difference also without a view logit. speedup: FP32 time over engine time on the engine's runtime.
+    largest |difference| of a logit over the largest |FP32 logit|. view_difference: of the view logit, its 90th
+    percentile. view_changes: share of the frames whose view logit changes its sign. Errors are None where the engine
+    gave NaN or infinity, those of the view also without a view logit. speedup: FP32 time over engine time on the
+    engine's runtime.
     """
 
     passed: bool
@@ -102,6 +104,7 @@ class VerifyReport:
     view_difference: float | None
     speed: Speed
     speedup: float
+    view_changes: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

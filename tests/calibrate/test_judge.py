@@ -35,13 +35,15 @@ def test_only_what_a_truth_shows_is_scored_and_a_miss_is_0() -> None:
     assert list(dice_judge(SPEC, PICTURES, truths)(MODEL)) == [CLASS_NAMES[i] for i in np.unique(truths) if i]
 
 
-def test_the_view_is_judged_by_its_largest_difference_where_its_logits_are_known() -> None:
+def test_the_view_is_judged_by_what_nine_in_ten_keep_where_its_logits_are_known() -> None:
     _, views = answers_of(MODEL, SPEC, PICTURES)
     assert len(views) == len(PICTURES)
     assert VIEW_SCORE not in dice_judge(SPEC, PICTURES, TRUTHS)(MODEL)
     assert dice_judge(SPEC, PICTURES, TRUTHS, views=views)(MODEL)[VIEW_SCORE] == 0
     moved = [views[0] - 0.25, views[1] + 0.5]
     assert dice_judge(SPEC, PICTURES, TRUTHS, views=moved)(MODEL)[VIEW_SCORE] == pytest.approx(-0.5, abs=1e-5)
+    many, one_far = PICTURES * 10, [*(views * 10)[:-1], views[1] + 0.5]
+    assert dice_judge(SPEC, many, TRUTHS * 10, views=one_far)(MODEL)[VIEW_SCORE] == pytest.approx(0, abs=1e-5)
     with pytest.raises(DataError, match="2 pictures and 1 logits of the view"):
         dice_judge(SPEC, PICTURES, TRUTHS, views=views[:1])
 

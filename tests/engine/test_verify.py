@@ -13,7 +13,8 @@ from edge3vt.core.session import Logits
 from edge3vt.engine.fake import FakeSession
 from edge3vt.engine.manifest import ENGINE, VerifyReport, read
 from edge3vt.engine.recipe import VerifyLimits
-from edge3vt.engine.verify import compare, verify
+from edge3vt.engine.verify import IS_VIEW, compare, verify, view_differences
+from edge3vt.stream.gate import GateRules
 from tests import nets
 from tests.engine.test_manifest import reseal
 
@@ -88,6 +89,22 @@ def test_each_limit_gives_its_reason() -> None:
     assert other_view.reasons == ("the view logit differs by 1.000, at most 0.5 was asked for",)
     slow = report(FakeSession(SPEC), min_speedup=1000)
     assert [reason.endswith("1000 times was asked for") for reason in slow.reasons] == [True]
+
+
+def test_of_the_view_logit_counts_what_nine_in_ten_keep_and_what_the_gate_makes_of_it() -> None:
+    apart = [(3.0, 3.1)] * 18 + [(9.0, 7.0)] * 2
+    difference, changes = view_differences(apart)
+    assert (difference, changes) == (pytest.approx(0.1), 0)
+    assert view_differences([*apart, (9.0, 7.0)])[0] == 2.0  # three of 21
+    assert view_differences([(2.0, 1.0)] * 4)[0] == view_differences([(1.0, 1.0)] * 3 + [(2.0, 1.0)])[0] == 1.0
+    assert view_differences([(0.0, -0.01), (0.0, 0.0), (-1.0, -2.0), (1.0, 2.0)])[1] == 0.25
+    assert GateRules().view_logit == IS_VIEW
+    other = report(FakeSession(SPEC, view=-1.0), max_view_difference=99.0, max_view_changes=0.5)
+    assert other.view_changes == 1
+    assert other.reasons == (
+        "100.0% of the frames change between the view and not the view, at most 50.0% was asked for",
+    )
+    assert report(FakeSession(SPEC, view=-1.0), max_view_difference=99.0, max_view_changes=1.0).passed
 
 
 def test_a_small_difference_passes_and_is_told() -> None:
