@@ -6,16 +6,24 @@ from abc import ABC, abstractmethod
 from types import TracebackType
 
 from edge3vt.core.segmentation import Segmentation
+from edge3vt.core.spec import ModelSpec
 
 
 class Sink(ABC):
     """Takes every frame that leaves the loop.
 
-    written, dropped: frames so far; final after ``close``. closed: whoever watches has closed it.
+    written, dropped: frames so far; final after ``close``. closed: whoever watches has closed it. notice: what the
+    status band must say of it, empty when all is well. spec: of the model; set it before the first frame, and when
+    the model changes.
     As a context it is closed at the end, and discarded where an error ends the block.
     """
 
     closed = False
+    spec: ModelSpec | None = None
+
+    @property
+    def notice(self) -> str:
+        return ""
 
     @property
     @abstractmethod

@@ -56,14 +56,26 @@ class Mailbox(Generic[T]):
             self._waiting.append(item)
             self._changed.notify_all()
 
-    def close(self, *, drain: bool = True) -> Exception | None:
-        """Work off what waits, or drop it, and end the thread; returns the error that stopped it, if one did."""
+    @property
+    def error(self) -> Exception | None:
+        """What stopped the work, if something did."""
+        return self._error
+
+    def close(self, *, drain: bool = True, timeout_s: float | None = None) -> Exception | None:
+        """Work off what waits, or drop it, and end the thread; returns the error that stopped it, if one did.
+
+        A TimeoutError says that it has not ended in time; what it holds then counts as dropped.
+        """
         with self._changed:
             self._closing = True
             if not drain:
                 self._drop_all()
             self._changed.notify_all()
-        self._thread.join()
+        self._thread.join(timeout_s)
+        if self._thread.is_alive():
+            with self._changed:
+                self._drop_all()
+            return TimeoutError("it is stuck")
         return self._error
 
     def _run(self) -> None:
