@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from edge3vt.core.errors import ConfigError, DataError
-from edge3vt.core.frame import Frame
+from edge3vt.core.frame import Frame, Region
 from edge3vt.core.segmentation import Segmentation, State, Verdict
 from edge3vt.picture.images import read_image
 from edge3vt.stream.sinks import folder
@@ -39,6 +40,18 @@ def test_pictures_are_exact_and_named_by_frame(tmp_path: Path) -> None:
     assert np.array_equal(read_image(tmp_path / "deep" / "out" / "000009.png"), seg(9).picture)
     assert (sink.written, sink.dropped) == (4, 0)
     assert names(tmp_path / "deep") == ["out"]
+
+
+def test_outside_the_region_it_is_black(tmp_path: Path) -> None:
+    pixels = np.full((240, 320), 150, np.uint8)
+    shown = replace(seg(1), frame=Frame(1, 1, pixels, region=Region(40, 20, 300, 180)), picture=np.dstack([pixels] * 3))
+    with FolderSink(tmp_path / "out", overwrite=False, block=True) as sink:
+        sink(shown)
+    kept = read_image(tmp_path / "out" / "000001.png")
+    assert np.all(kept[20:180, 40:300] == 150)
+    assert not kept[:20].any()
+    assert not kept[:180, :40].any()
+    assert kept[-15:].any()  # the band
 
 
 def test_a_folder_that_holds_something_is_refused(tmp_path: Path) -> None:

@@ -1,15 +1,17 @@
-"""Frames into a folder of PNG files."""
+"""Frames into a folder of PNG files, blanked outside the ultrasound region."""
 
 from __future__ import annotations
 
 import os
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 from edge3vt.core.errors import ConfigError, DataError
-from edge3vt.core.frame import Pixels
 from edge3vt.core.segmentation import Segmentation
+from edge3vt.picture.blank import blanked
+from edge3vt.picture.draw import Composer
 from edge3vt.picture.images import encoded_png
 from edge3vt.stream.sinks import Sink
 from edge3vt.stream.sinks.mailbox import Mailbox
@@ -37,7 +39,8 @@ class FolderSink(Sink):
             self._partial.mkdir(parents=True)
         except OSError as error:
             raise self._failed(error) from error
-        self._mailbox: Mailbox[tuple[Pixels, int]] = Mailbox(self._write, depth=DEPTH, block=block)
+        self._compose: Composer | None = None
+        self._mailbox: Mailbox[Segmentation] = Mailbox(self._write, depth=DEPTH, block=block)
 
     @property
     def written(self) -> int:
@@ -49,7 +52,7 @@ class FolderSink(Sink):
 
     def __call__(self, seg: Segmentation) -> None:
         if seg.picture is not None:
-            self._mailbox.put((seg.picture.copy(), seg.frame.index))
+            self._mailbox.put(seg)
 
     def close(self) -> None:
         error = self._mailbox.close()
@@ -71,9 +74,13 @@ class FolderSink(Sink):
         self._mailbox.close(drain=False)
         shutil.rmtree(self._partial, ignore_errors=True)
 
-    def _write(self, item: tuple[Pixels, int]) -> None:
-        picture, index = item
-        (self._partial / f"{index:06d}.png").write_bytes(encoded_png(picture))
+    def _write(self, seg: Segmentation) -> None:
+        picture, frame = seg.picture, blanked(seg.frame)
+        if frame is not seg.frame:  # what was composed shows the whole screen
+            self._compose = self._compose or Composer(self.spec)
+            picture = self._compose(replace(seg, frame=frame))
+        assert picture is not None, "others are not put into the mailbox"
+        (self._partial / f"{frame.index:06d}.png").write_bytes(encoded_png(picture))
 
     def _failed(self, error: Exception) -> DataError:
         why = getattr(error, "strerror", None) or error
