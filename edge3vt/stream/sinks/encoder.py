@@ -10,7 +10,6 @@ import multiprocessing
 import os
 import shutil
 import signal
-import sys
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from fractions import Fraction
@@ -33,6 +32,7 @@ from edge3vt.picture.blank import blanked
 from edge3vt.picture.draw import Composer
 from edge3vt.stream.sinks.fragments import locked, side_of
 from edge3vt.stream.sinks.mailbox import NICENESS
+from edge3vt.stream.sinks.pipe import wide_pipe
 
 TICKS_HZ = 90_000
 FRAGMENT_NS = 9 * NS_PER_S // 10  # and one picture more, which makes a second at most from 10 Hz on
@@ -41,8 +41,6 @@ MOVFLAGS = "+frag_keyframe+empty_moov+default_base_moof"
 OPTIONS = {"preset": "ultrafast", "tune": "zerolatency", "crf": "28"}
 """x264's cheapest preset: a frame of 1024x768 took 8 ms of a core, conversion included."""
 BT601, LIMITED_RANGE = 6, 1  # ITU-T H.273: MatrixCoefficients; AVCOL_RANGE_MPEG
-PIPE_BYTES = 1 << 20
-"""Linux' pipes hold 64 KiB; a picture through that wakes both sides forty times."""
 
 
 class Encoder(Protocol):
@@ -200,12 +198,7 @@ class EncoderProcess:
     def __init__(self, path: Path, *, reserve_bytes: int = RESERVE_BYTES) -> None:
         context = multiprocessing.get_context("spawn")
         answers, its_answers = context.Pipe(duplex=False)
-        its_pictures, pictures = context.Pipe(duplex=False)
-        if sys.platform == "linux":
-            import fcntl
-
-            with suppress(OSError):  # the system may allow less
-                fcntl.fcntl(pictures.fileno(), fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+        its_pictures, pictures = wide_pipe(context)
         self._pictures, self._answers = pictures, answers
         self._process = context.Process(
             target=_encode, args=(path, reserve_bytes, its_pictures, its_answers), name="encoder", daemon=True
