@@ -55,8 +55,10 @@ class Follower:
     def see(self, frame: Frame) -> Seen:
         crop = self._tracker.crop(frame)
         result = sound(self._worker.result(frame, crop), self._classes)
-        if self._tracker.take(result) or (self.way == "looks" and crop.mode == "acquire"):
-            self._withheld = self._gate.judge(result, frame.mm_per_px, acquire(frame, self._size).side)
+        scale = frame.mm_per_px, acquire(frame, self._size).side
+        doubt = self._gate.doubt(result, *scale)
+        if self._tracker.take(result, not doubt) or (self.way == "looks" and crop.mode == "acquire"):
+            self._withheld = self._gate.judge(result, *scale, doubt)
             self._kept = None if result.mask is None else (result.mask, crop)
         shape = frame.height, frame.width
         mask = np.zeros(shape, np.uint8) if self._kept is None else place(*self._kept, shape)

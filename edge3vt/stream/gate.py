@@ -51,22 +51,28 @@ class Gate:
         self._history: deque[bool] = deque(maxlen=self._rules.of_last)
         self._epoch: int | None = None
 
-    def judge(self, result: LaneResult, mm_per_px: float | None, whole_px: int | None = None) -> str:
+    def judge(
+        self, result: LaneResult, mm_per_px: float | None, whole_px: int | None = None, doubt: str | None = None
+    ) -> str:
         """Judge the next result, in order. A frame without a result is not judged and changes nothing.
 
-        mm_per_px: edge of a frame pixel, None where unknown; then sizes are shares of the acquire square, whose side
-        whole_px is (None: that of the result's crop).
+        doubt: what ``doubt`` said of it, where that was asked already; the others are its arguments.
         """
         if result.epoch != self._epoch:
             self._epoch = result.epoch
             self._history.clear()
-        why = self._doubt(result, mm_per_px, whole_px)
+        why = self.doubt(result, mm_per_px, whole_px) if doubt is None else doubt
         self._history.append(not why)
         if not why and sum(self._history) < self._rules.needed:
             why = f"view seen in {sum(self._history)} of {self._rules.needed} frames"
         return why
 
-    def _doubt(self, result: LaneResult, mm_per_px: float | None, whole_px: int | None) -> str:
+    def doubt(self, result: LaneResult, mm_per_px: float | None, whole_px: int | None = None) -> str:
+        """Why the result alone is not believed, or ""; remembers nothing.
+
+        mm_per_px: edge of a frame pixel, None where unknown; then sizes are shares of the acquire square, whose side
+        whole_px is (None: that of the result's crop).
+        """
         if result.mask is None:
             return "no mask"
         if result.view is not None and not result.view >= self._rules.view_logit:

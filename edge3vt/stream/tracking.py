@@ -4,7 +4,8 @@ A pure state machine: frames ask for their crop, results tell what was seen; nei
 The square stands still while what was found stays well inside it, for every move resamples the picture anew and makes
 the mask flicker. A look at the whole while a track holds only steers: its mask is coarser, and to show it in turn
 with the track's would flicker. So it is shown only where the track has nothing. A look that finds the vessels elsewhere
-is tried: one frame is cut there, as closely as the track's, and the better of the two is followed.
+is tried: one frame is cut there, as closely as the track's, and the better of the two is followed. Where the gate
+believed the whole and then nothing of the track, the closer look is the worse one, and is left for longer each time.
 """
 
 from __future__ import annotations
@@ -35,6 +36,9 @@ class TrackRules:
     lost_after: int = 2  # results in a row with fewer
     look_ns: int = 250 * NS_PER_MS  # between two looks at the whole region
     answer_ns: int = 100 * NS_PER_MS  # a look without a result is repeated after it
+    doubts: int = 3  # of the gate in a row, to go back to the whole where that was believed
+    whole_ns: int = 1000 * NS_PER_MS  # of no closer look, where that was the worse one; twice as long each time,
+    longest_ns: int = 8000 * NS_PER_MS  # up to this
     slack: float = 0.1  # of the square's side: how far the wanted square may stray before the square follows
     resize: float = 0.15  # likewise its side
     apart: float = 0.3  # of the square's side: how far a look's square lies off that shows another candidate
@@ -54,6 +58,11 @@ class Tracker:
         self._square: Crop | None = None
         self._misses = 0
         self._held = 0.0  # evidence of the track's last result
+        self._doubts = 0  # of the track's last results, in a row
+        self._worked = False  # whether any result of the track was believed
+        self._whole_believed = False  # the last look at the whole
+        self._pause_ns = self._rules.whole_ns
+        self._closer_ns = 0  # no closer look before it
         self._looked_ns = 0
         self._asked_ns: int | None = None
         self._trial: Crop | None = None  # another place, to be tried
@@ -75,6 +84,7 @@ class Tracker:
         picture = frame.epoch, frame.bounds, frame.mm_per_px
         if picture != self._picture:
             self._picture, self._since_ns = picture, frame.captured_ns
+            self._closer_ns, self._pause_ns = 0, self._rules.whole_ns
             self._drop()
         if self._square is None:
             return whole
@@ -86,26 +96,28 @@ class Tracker:
             return whole
         return self._square
 
-    def take(self, result: LaneResult) -> bool:
+    def take(self, result: LaneResult, believed: bool) -> bool:
         """Learn from the next result. Whether its mask is to be judged and shown; False: it only steered.
 
-        A result of an earlier picture (epoch, region, scale) teaches nothing and is not to be shown.
+        believed: the gate has no doubt of it. A result of an earlier picture (epoch, region, scale) teaches nothing
+        and is not to be shown.
         """
         if self.policy == "acquire":
             return True
         if self._picture is None or result.epoch != self._picture[0] or result.captured_ns < self._since_ns:
             return False
         evidence = self._evidence(result)
+        evidence += believed and evidence > 0
         if result.crop.mode == "track":
-            return self._tracked(result, evidence)
-        return self._looked(result, evidence)
+            return self._tracked(result, evidence, believed)
+        return self._looked(result, evidence, believed)
 
     def _due(self, now_ns: int) -> bool:
         if self._asked_ns is not None:
             return now_ns - self._asked_ns >= self._rules.answer_ns
         return now_ns - self._looked_ns >= self._rules.look_ns
 
-    def _tracked(self, result: LaneResult, evidence: float) -> bool:
+    def _tracked(self, result: LaneResult, evidence: float, believed: bool) -> bool:
         if self._square is None:
             return False  # of a track that was given up since
         if result.crop == self._tried:
@@ -115,27 +127,41 @@ class Tracker:
             self._square = result.crop
         elif self._apart(result.crop):
             return False  # of a place that was left since
-        if not evidence:
-            self._misses += 1
-            if self._misses >= self._rules.lost_after:
-                self._drop()
-        else:
-            self._misses = 0
-            self._follow(self._wanted(result))
         self._held = evidence
+        self._misses = 0 if evidence else self._misses + 1
+        self._doubts = 0 if believed else self._doubts + 1
+        if believed:
+            self._worked, self._pause_ns = True, self._rules.whole_ns
+        if self._misses >= self._rules.lost_after or (self._whole_believed and self._doubts >= self._rules.doubts):
+            self._leave(result.captured_ns)
+        elif evidence:
+            self._follow(self._wanted(result))
         return True
 
-    def _looked(self, result: LaneResult, evidence: float) -> bool:
-        self._looked_ns, self._asked_ns = result.captured_ns, None
+    def _looked(self, result: LaneResult, evidence: float, believed: bool) -> bool:
+        if self._square is not None and self._asked_ns is None:
+            return False  # asked for before there was a track
+        self._looked_ns, self._asked_ns, self._whole_believed = result.captured_ns, None, believed
+        if self._square is None and result.captured_ns < self._closer_ns:
+            self._closer_ns = self._closer_ns if believed else 0
+            return True
         if not evidence:
             return self._square is None or bool(result.error)
         wanted = self._wanted(result)
         if self._square is None or not self._held:
-            self._square, self._misses, self._held = wanted, 0, evidence
+            self._drop()
+            self._square, self._held = wanted, evidence
             return True
         if wanted is not None and self._apart(wanted):
             self._trial = wanted
         return False
+
+    def _leave(self, now_ns: int) -> None:
+        """Back to the whole; for a while, where that is believed and no closer look was."""
+        if self._whole_believed and not self._worked:
+            self._closer_ns = now_ns + self._pause_ns
+            self._pause_ns = min(2 * self._pause_ns, self._rules.longest_ns)
+        self._drop()
 
     def _evidence(self, result: LaneResult) -> float:
         """Scores of the vessels found and the view's chance, summed; 0 for too few, or for clearly not the view."""
@@ -166,7 +192,7 @@ class Tracker:
         return self._square is not None and _distance(self._square, crop) > self._rules.apart * self._square.side
 
     def _drop(self) -> None:
-        self._square, self._misses, self._held = None, 0, 0.0
+        self._square, self._misses, self._held, self._doubts, self._worked = None, 0, 0.0, 0, False
         self._asked_ns = self._trial = self._tried = None
 
 

@@ -57,6 +57,11 @@ def see(asked: Frame, crop: Crop, bodies: list[Body]) -> LaneResult:
     return LaneResult(asked.index, asked.captured_ns, asked.epoch, 0, crop, mask, scores, None, "m-1", 0, 0, 0)
 
 
+def believed(result: LaneResult) -> bool:
+    """As the gate would, near enough."""
+    return result.mask is not None and min(result.scores[1:4]) >= 0.6
+
+
 def run(
     tracker: Tracker, bodies: dict[int, list[Body]], frames: int, rate_hz: int = 30, late: int = 0, lost: int = 0
 ) -> list[tuple[Crop, bool]]:
@@ -68,7 +73,7 @@ def run(
         there = bodies.get(index, there)
         while flying and flying[0][0] <= index:
             _, result = flying.popleft()
-            shown[result.index] = tracker.take(result)
+            shown[result.index] = tracker.take(result, believed(result))
         asked = frame(index, rate_hz)
         crops.append(tracker.crop(asked))
         if not (lost and index % lost == lost - 1):
@@ -109,21 +114,21 @@ def test_two_vessels_are_followed_for_the_closer_look_finds_the_third_and_one_is
         tracker, asked = Tracker(SIZE, CLASS_NAMES), frame(0)
         result = see(asked, tracker.crop(asked), [HERE])
         scores = tuple(0.9 if label in kept else 0.0 for label in range(6))
-        tracker.take(replace(result, scores=scores))
+        tracker.take(replace(result, scores=scores), False)
         assert tracker.crop(frame(1)).mode == mode
 
 
 def test_of_other_classes_any_structure_is_followed() -> None:
     tracker, asked = Tracker(SIZE, ("background", "nerve", "vessel")), frame(0)
     mask = np.where(HERE.mask(tracker.crop(asked)) == 1, 1, 0).astype(np.uint8)
-    tracker.take(replace(see(asked, tracker.crop(asked), [HERE]), mask=mask, scores=(0.9, 0.8, 0.0)))
+    tracker.take(replace(see(asked, tracker.crop(asked), [HERE]), mask=mask, scores=(0.9, 0.8, 0.0)), True)
     assert tracker.following
 
 
 def test_what_the_network_says_is_not_the_view_is_not_followed() -> None:
     for view, followed in ((-5.0, False), (float("nan"), False), (-1.0, True)):
         tracker, asked = Tracker(SIZE, CLASS_NAMES), frame(0)
-        tracker.take(replace(see(asked, tracker.crop(asked), [HERE]), view=view))
+        tracker.take(replace(see(asked, tracker.crop(asked), [HERE]), view=view), False)
         assert tracker.following == followed
 
 
@@ -176,7 +181,7 @@ def test_a_look_at_the_whole_only_steers_while_the_track_holds() -> None:
 
 def test_a_look_without_an_answer_is_asked_again_and_not_before_its_time() -> None:
     tracker = Tracker(SIZE, CLASS_NAMES)
-    tracker.take(see(frame(0), tracker.crop(frame(0)), [HERE]))
+    tracker.take(see(frame(0), tracker.crop(frame(0)), [HERE]), True)
     modes = [tracker.crop(frame(index)).mode for index in range(1, 16)]
     assert [i for i, mode in enumerate(modes, start=1) if mode == "acquire"] == [8, 11, 14]
 
@@ -197,7 +202,7 @@ def test_a_square_is_never_larger_than_the_acquire_square_nor_outside_it() -> No
     for mm, spread in ((0.05, 60), (2.0, 60), (None, 130)):
         tracker, asked = Tracker(SIZE, CLASS_NAMES), frame(0, mm=mm, region=region)
         whole = tracker.crop(asked)
-        tracker.take(see(asked, whole, [Body(250, 200, spread=spread)]))
+        tracker.take(see(asked, whole, [Body(250, 200, spread=spread)]), True)
         crop = tracker.crop(frame(1, mm=mm, region=region))
         assert crop.mode == "track"
         assert whole.region.x0 <= crop.region.x0 < crop.region.x1 <= whole.region.x1
@@ -209,22 +214,63 @@ def test_a_square_is_never_larger_than_the_acquire_square_nor_outside_it() -> No
 )
 def test_another_epoch_depth_or_region_starts_from_the_whole_and_old_results_teach_nothing(after: Frame) -> None:
     tracker = Tracker(SIZE, CLASS_NAMES)
-    tracker.take(see(frame(0), tracker.crop(frame(0)), [HERE]))
+    tracker.take(see(frame(0), tracker.crop(frame(0)), [HERE]), True)
     old = see(frame(1), tracker.crop(frame(1)), [HERE])
     assert old.crop.mode == "track"
     whole = tracker.crop(after)
     assert whole == acquire(after, SIZE)
-    assert not tracker.take(old), "of the picture before: not shown"
+    assert not tracker.take(old, True), "of the picture before: not shown"
     assert tracker.crop(replace(after, index=3, captured_ns=after.captured_ns + 1)).mode == "acquire"
-    assert tracker.take(see(after, whole, [HERE]))
+    assert tracker.take(see(after, whole, [HERE]), True)
     assert tracker.following
 
 
 def test_results_that_failed_lose_the_track_and_no_result_does_not() -> None:
     tracker = Tracker(SIZE, CLASS_NAMES)
-    tracker.take(see(frame(0), tracker.crop(frame(0)), [HERE]))
+    tracker.take(see(frame(0), tracker.crop(frame(0)), [HERE]), True)
     assert [tracker.crop(frame(i)).mode for i in range(1, 8)] == ["track"] * 7
     for i in (1, 2):
         failed = replace(see(frame(i), tracker.crop(frame(i)), []), mask=None, scores=(), error="NaN")
-        assert tracker.take(failed), "an error is to be shown as what it is"
+        assert tracker.take(failed, False), "an error is to be shown as what it is"
+    assert not tracker.following
+
+
+def closer_is_worse(result: LaneResult) -> LaneResult:
+    """A network that believes in the view from afar only: closer, its scores are too low for the gate."""
+    if result.crop.mode == "acquire":
+        return result
+    return replace(result, scores=tuple(min(score, 0.55) for score in result.scores))
+
+
+def overlays(tracker: Tracker, frames: int = 90) -> list[bool]:
+    """For each frame, whether the mask that is shown is believed."""
+    out, newest = [], False
+    for index in range(frames):
+        result = closer_is_worse(see(frame(index), tracker.crop(frame(index)), [HERE]))
+        if tracker.take(result, believed(result)):
+            newest = believed(result)
+        out.append(newest)
+    return out
+
+
+def test_a_network_that_is_worse_closer_keeps_its_overlay_most_of_the_time() -> None:
+    assert np.mean(overlays(Tracker(SIZE, CLASS_NAMES))) > 0.85
+    never_left = TrackRules(whole_ns=0, longest_ns=0)
+    assert np.mean(overlays(Tracker(SIZE, CLASS_NAMES, rules=never_left))) < 0.4, "the bug that this is against"
+
+
+def test_a_network_that_finds_nothing_closer_does_not_blink(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(globals(), "closer_is_worse", lambda r: r if r.crop.mode == "acquire" else _nothing(r))
+    assert np.mean(overlays(Tracker(SIZE, CLASS_NAMES))) > 0.85
+
+
+def _nothing(result: LaneResult) -> LaneResult:
+    assert result.mask is not None
+    return replace(result, mask=np.zeros_like(result.mask), scores=(0.9, 0.0, 0.0, 0.0, 0.0, 0.0))
+
+
+def test_of_other_classes_nothing_found_is_nothing_to_follow_however_much_it_is_believed() -> None:
+    tracker, asked = Tracker(SIZE, ("background", "nerve")), frame(0)
+    empty = np.zeros((SIZE, SIZE), np.uint8)
+    tracker.take(replace(see(asked, tracker.crop(asked), []), mask=empty, scores=(0.9, 0.0)), True)
     assert not tracker.following
