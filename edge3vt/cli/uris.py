@@ -56,9 +56,10 @@ def open_sink(uri: str, *, overwrite: bool, block: bool) -> Sink:
 
             return NullSink()
         case "display":
+            from edge3vt.stream.sinks.screen import Places
             from edge3vt.stream.sinks.window import WindowSink
 
-            return WindowSink()
+            return WindowSink(places=Places(**_display_arguments(uri, target)))
         case "folder":
             from edge3vt.stream.sinks.folder import FolderSink
 
@@ -96,6 +97,15 @@ def _parse(uri: str, schemes: tuple[str, ...], *, writing: bool) -> _Target:
             f"expected .dcm, {', '.join(VIDEO_SUFFIXES)}, a folder/ or a URI"
         )
     raise ConfigError(f"{uri}: no sink writes '{path.suffix}' files; expected .mp4, a folder ending in / or a URI")
+
+
+def _display_arguments(uri: str, target: _Target) -> dict[str, Path]:
+    """display://?snapshots=FOLDER&queue=FOLDER"""
+    known = ("snapshots", "queue")
+    for key in target.query:
+        if key not in known:
+            raise ConfigError(f"{uri}: unknown display setting '{key}'{suggestion(key, known)}")
+    return {key: Path(value) for key, value in target.query.items()}
 
 
 def _phantom_arguments(uri: str, target: _Target) -> dict[str, Any]:

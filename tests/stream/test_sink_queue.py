@@ -52,7 +52,7 @@ def test_the_import_takes_it_as_unlabelled(tmp_path: Path, capsys: pytest.Captur
     for index in range(3):
         queue.add(seg(index))
     arguments = ["data", "import", str(tmp_path / "q"), str(tmp_path / "set"), "--patient-from", "folder:1", "--json"]
-    with pytest.raises(SystemExit, match="^0$"):
+    with pytest.raises(SystemExit, match=r"^0$"):
         main(arguments)
     told = json.loads(capsys.readouterr().out)
     assert (told["items"], told["labelled"], told["patients"], told["refused"]) == (3, 0, 1, [])

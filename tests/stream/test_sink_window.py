@@ -1,92 +1,144 @@
+"""The window's process, its death and its return; and with a virtual display the real thing."""
+
 from __future__ import annotations
 
+import os
+import shutil
+import signal
+import subprocess
 import sys
-import threading
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from edge3vt.core.clock import NS_PER_S, SystemClock
 from edge3vt.core.errors import BackendMissingError
 from edge3vt.core.frame import Frame
 from edge3vt.core.segmentation import Segmentation, State, Verdict
+from edge3vt.stream.sinks import window
+from edge3vt.stream.sinks.callback import CallbackSink
 from edge3vt.stream.sinks.window import WindowSink
 
+pytest.importorskip("pygame")
 
-def seg(index: int, size: tuple[int, int] = (32, 24)) -> Segmentation:
-    picture = np.full((size[1], size[0], 3), (250, index, 10), np.uint8)
-    frame = Frame(index, index, picture[..., 0])
-    return Segmentation(
-        frame, None, None, None, Verdict.ON_TIME, "", False, State.LIVE, (), False, "", "model", picture=picture
-    )
+
+def seg(index: int, size: tuple[int, int] = (320, 240)) -> Segmentation:
+    frame = Frame(index, index, np.full((size[1], size[0]), index % 250, np.uint8))
+    return Segmentation(frame, None, None, None, Verdict.ON_TIME, "", False, State.LIVE, (), False, "", "model")
+
+
+def until(true: Callable[[], Any], seconds: float = 20) -> None:
+    clock = SystemClock()
+    end_ns = clock.now_ns() + int(seconds * NS_PER_S)
+    while not true():
+        assert clock.now_ns() < end_ns, "it took too long"
+        clock.sleep_until_ns(clock.now_ns() + 5_000_000)
 
 
 @pytest.fixture
-def pygame(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """SDL without a screen. ``pygame.shown`` holds the corner of what was shown; ``turned`` is set by each flip."""
+def dummy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """SDL without a screen."""
     monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
-    monkeypatch.setenv("PYGAME_HIDE_SUPPORT_PROMPT", "1")
-    module: Any = pytest.importorskip("pygame")
-    module.shown, module.turned, flip = [], threading.Event(), module.display.flip
-
-    def watched() -> None:
-        surface = module.display.get_surface()
-        module.shown.append((surface.get_size(), tuple(surface.get_at((0, 0)))[:3]))
-        flip()
-        module.turned.set()
-
-    monkeypatch.setattr(module.display, "flip", watched)
-    return module
+    monkeypatch.setattr(window, "REOPEN_NS", NS_PER_S // 20)
+    monkeypatch.chdir(tmp_path)
 
 
-def show(pygame: Any, sink: WindowSink, seg: Segmentation) -> None:
-    pygame.turned.clear()
-    sink(seg)
-    assert pygame.turned.wait(10)
-
-
-def test_pictures_are_shown_in_their_colours_and_size(pygame: Any) -> None:
+@pytest.mark.usefixtures("dummy")
+def test_it_takes_what_it_keeps_up_with() -> None:
     with WindowSink() as sink:
-        show(pygame, sink, seg(1))
-        show(pygame, sink, seg(2, (40, 30)))
-    assert pygame.shown == [((32, 24), (250, 1, 10)), ((40, 30), (250, 2, 10))]
-    assert (sink.written, sink.dropped, sink.closed) == (2, 0, False)
-    assert not pygame.display.get_init()
-
-
-def test_the_newest_wins_and_the_rest_is_counted(pygame: Any) -> None:
-    with WindowSink() as sink:
-        for index in range(200):
+        for index in range(100):
             sink(seg(index))
-    assert pygame.shown[-1][1] == (250, 199, 10)
-    assert sink.written + sink.dropped == 200
+    assert sink.written + sink.dropped == 100
+    assert sink.written > 0
+    assert (sink.closed, sink.notice) == (False, "")
+    assert not sink._process.is_alive()
 
 
-@pytest.mark.parametrize("how", ["escape", "close"])
-def test_whoever_watches_can_close_it(pygame: Any, how: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = pygame.event.Event(*((pygame.KEYDOWN, {"key": pygame.K_ESCAPE}) if how == "escape" else (pygame.QUIT,)))
-    other = pygame.event.Event(pygame.KEYDOWN, {"key": pygame.K_a})
-    events: list[Any] = [other]
-    monkeypatch.setattr(pygame.event, "get", lambda: [events.pop()] if events else [])
-    closed, quit_display = threading.Event(), pygame.display.quit
-    with WindowSink() as sink:
-        show(pygame, sink, seg(1))
+@pytest.mark.usefixtures("dummy")
+def test_a_window_that_dies_is_said_and_opened_again_and_nobody_else_notices() -> None:
+    seen: list[int] = []
+    other = CallbackSink(lambda each: seen.append(each.frame.index), depth=1000)
+    with WindowSink() as sink, other:
+        sink(seg(0))
+        until(lambda: sink.written)
+        sink._process.kill()
+        until(lambda: sink.notice == "DISPLAY LOST")
+        for index in range(300):
+            sink(seg(index))
+            other(seg(index))
+        until(lambda: sink.opened == 2 and not sink.notice)
+        before = sink.written
+        sink(seg(1))
+        until(lambda: sink.written > before)
         assert not sink.closed
-        monkeypatch.setattr(pygame.display, "quit", lambda: (quit_display(), closed.set()))
-        events.append(asked)
-        assert closed.wait(10)
-        sink(seg(2))
-    assert sink.closed
-    assert len(pygame.shown) == 1
+    assert seen == list(range(300))
+
+
+@pytest.mark.usefixtures("dummy")
+@pytest.mark.skipif(sys.platform == "win32", reason="no such signal there")
+def test_a_window_that_hangs_holds_up_neither_the_loop_nor_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(window, "CLOSE_S", 0.2)
+    sink = WindowSink()
+    assert sink._process.pid is not None
+    os.kill(sink._process.pid, signal.SIGSTOP)
+    for index in range(60):
+        sink(seg(index, (640, 480)))
+    sink.close()
+    assert sink.dropped > 30
+    assert not sink._process.is_alive()
 
 
 def test_without_the_package_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "pygame", None)
+    monkeypatch.setattr(WindowSink, "_open", lambda self: "missing")
+    monkeypatch.setattr(WindowSink, "_end", lambda self: None)
     with pytest.raises(BackendMissingError, match=r"edge3vt\[window\]"):
         WindowSink()
 
 
-def test_without_a_display_it_says_so(pygame: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_display_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SDL_VIDEODRIVER", "no such driver")
     with pytest.raises(BackendMissingError, match="found no display"):
         WindowSink()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("Xvfb") is None, reason="there is no Xvfb here")
+def test_a_display_that_goes_and_comes_back(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Fault 16. Xlib ends the process whose display goes: the window's, not ours."""
+    monkeypatch.setattr(window, "REOPEN_NS", NS_PER_S // 5)
+    monkeypatch.chdir(tmp_path)
+    reader, writer = os.pipe()
+    command = ["Xvfb", "-displayfd", str(writer), "-screen", "0", "1280x960x24", "-nolisten", "tcp"]
+    server = subprocess.Popen(command, pass_fds=(writer,), stderr=subprocess.DEVNULL)
+    number = os.read(reader, 16).decode().strip()
+    monkeypatch.setenv("DISPLAY", f":{number}")
+    monkeypatch.setenv("SDL_VIDEODRIVER", "x11")
+    seen: list[int] = []
+    try:
+        with WindowSink() as sink, CallbackSink(lambda each: seen.append(each.frame.index), depth=1000) as other:
+            for index in range(60):
+                sink(seg(index))
+                other(seg(index))
+            until(lambda: sink.written)
+            server.kill()
+            server.wait()
+            until(lambda: sink.notice == "DISPLAY LOST")
+            for index in range(60, 120):
+                sink(seg(index))
+                other(seg(index))
+            assert sink.notice == "DISPLAY LOST"
+            command[1:3] = [f":{number}"]
+            server = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+            until(lambda: not sink.notice)
+            before = sink.written
+            sink(seg(120))
+            until(lambda: sink.written > before)
+        assert seen == list(range(120))
+    finally:
+        server.kill()
+        server.wait()
+        os.close(reader)
+        os.close(writer)
