@@ -11,17 +11,17 @@ Command = Literal["", "snapshot", "wrong", "full screen", "help", "close"]
 
 OPACITIES = (0.1, 0.25, 0.4, 0.55, 0.7)
 LIST = (
-    "F1 or h       this list",
-    "space         overlay on and off",
-    "c             contours only",
-    "+ and -       more and less opaque",
-    "1 to 9        one structure on and off, 0: all on",
-    "b             untouched picture beside it",
-    "l             where the left of the fetus lies",
-    "s             snapshot",
-    "m             mask wrong: keep it for training",
-    "f or F11      full screen",
-    "Esc           close the window",
+    ("F1 or h", "this list"),
+    ("space", "overlay on and off"),
+    ("c", "contours only"),
+    ("+ and -", "more and less opaque"),
+    ("1 to 9", "one structure on and off, 0: all on"),
+    ("b", "untouched picture beside it"),
+    ("l", "where the left of the fetus lies"),
+    ("s", "snapshot"),
+    ("m", "mask wrong: keep it for training"),
+    ("f or F11", "full screen"),
+    ("Esc", "close the window"),
 )
 _COMMANDS: dict[str, Command] = {
     "f1": "help",

@@ -117,7 +117,7 @@ class Screen:
             seg = replace(seg, state=State.NO_SIGNAL, shown=False, withheld="no new picture", notes=())
         picture = self._compose(seg, self.view)
         size = max(10, round(min(seg.frame.height, seg.frame.width) / 52))
-        panels = [panel(LIST, size, PLAIN)] if self._help else []
+        panels = [_list(size)] if self._help else []
         panels += [panel([self._notice], size, PLAIN)] if self._notice else []
         y = size
         for each in panels:
@@ -170,6 +170,11 @@ class Screen:
             number += 1
         write_image(path, picture)
         return f"snapshot: {path.name}"
+
+
+def _list(size_px: int) -> Pixels:
+    """The keys and what they do, in two columns."""
+    return np.hstack([panel(column, size_px, PLAIN) for column in zip(*LIST, strict=True)])
 
 
 def serve(title: str, places: Places, pictures: Connection, answers: Connection) -> None:
