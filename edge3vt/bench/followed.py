@@ -99,6 +99,8 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Record:
+    """engine_sha256: of the engine's manifest, or of the ONNX file."""
+
     schema: int
     edge3vt: str
     made: str

@@ -63,15 +63,15 @@ VIDEOS = (".mp4", ".mov", ".mpeg", ".mpg", ".avi", ".mkv")
 
 
 GROUPS = (
-    Group("24-36 weeks", "sweep", (24.0, 36.0), "A", 7_100_000, 0.8),
-    Group("18-23 weeks", "sweep", (18.0, 23.0), "A", 7_200_000, 0.6),
-    Group("site B", "sweep", (18.0, 36.0), "B", 7_300_000),
-    Group("others", "other", (18.0, 36.0), "A", 7_400_000),
-    Group("others, site B", "other", (18.0, 36.0), "B", 7_500_000),
+    Group("24-36 weeks", "sweep", (24.0, 36.0), "A", 7_150_000, 0.8),
+    Group("18-23 weeks", "sweep", (18.0, 23.0), "A", 7_250_000, 0.6),
+    Group("site B", "sweep", (18.0, 36.0), "B", 7_350_000),
+    Group("others", "other", (18.0, 36.0), "A", 7_450_000),
+    Group("others, site B", "other", (18.0, 36.0), "B", 7_550_000),
 )
 JUMPS = (
-    Group("24-36 weeks", "view", (24.0, 36.0), "A", 7_600_000),
-    Group("18-23 weeks", "view", (18.0, 23.0), "A", 7_700_000),
+    Group("24-36 weeks", "view", (24.0, 36.0), "A", 7_650_000),
+    Group("18-23 weeks", "view", (18.0, 23.0), "A", 7_750_000),
 )
 
 

@@ -1,8 +1,9 @@
 """Is it the view at all? Withholds the overlay, and says why, until several results in a row are believable.
 
 Three questions: does the network call it the view, are the vessels there in believable sizes and order, and has
-that held for N of the last M results. One unbelievable result hides the overlay at once. Before them stands ``sound``:
-is it the output of an engine that works?
+that held for N of the last M results. One unbelievable result hides the overlay at once; only a vessel that goes
+missing, as the smallest ones do from frame to frame, is waited for, or the overlay would blink. Before them stands
+``sound``: is it the output of an engine that works?
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ ARTERY, ARCH, CAVA = VESSELS = (
     Structure.AORTIC_ARCH,
     Structure.SUPERIOR_VENA_CAVA,
 )
+_MISSING = ("not found", "too small")
 MOST_FOREGROUND = 0.6  # of a square; a true mask of 36 weeks covers a quarter of the closest one
 
 
@@ -34,12 +36,13 @@ class GateRules:
 
     view_logit: float = 0.0
     vessel_score: float = 0.6
-    smallest_mm2: float = 1.5  # a 1.4 mm superior vena cava
+    smallest_mm2: float = 1.0  # half of a superior vena cava at 18 weeks
     largest_mm2: float = 450.0
-    smallest_share: float = 8e-5  # of the acquire square, where the scale is unknown: 12 px of 384 x 384
+    smallest_share: float = 5e-5  # of the acquire square, where the scale is unknown: 7 px of 384 x 384
     largest_share: float = 0.12
     needed: int = 3
     of_last: int = 4
+    patience: int = 2  # results in a row with a vessel missing or too small, before a shown overlay is hidden
 
 
 class Gate:
@@ -50,6 +53,8 @@ class Gate:
         self._anatomy_known = classes == CLASS_NAMES
         self._history: deque[bool] = deque(maxlen=self._rules.of_last)
         self._epoch: int | None = None
+        self._showing = False
+        self._missing = 0
 
     def judge(
         self, result: LaneResult, mm_per_px: float | None, whole_px: int | None = None, doubt: str | None = None
@@ -61,11 +66,18 @@ class Gate:
         if result.epoch != self._epoch:
             self._epoch = result.epoch
             self._history.clear()
+            self._showing = False
         why = self.doubt(result, mm_per_px, whole_px) if doubt is None else doubt
         self._history.append(not why)
-        if not why and sum(self._history) < self._rules.needed:
-            why = f"view seen in {sum(self._history)} of {self._rules.needed} frames"
-        return why
+        if not why:
+            self._missing = 0
+            self._showing |= sum(self._history) >= self._rules.needed
+        else:
+            self._missing += 1
+            self._showing &= why.endswith(_MISSING) and self._missing <= self._rules.patience
+        if self._showing:
+            return ""
+        return why or f"view seen in {sum(self._history)} of {self._rules.needed} frames"
 
     def doubt(self, result: LaneResult, mm_per_px: float | None, whole_px: int | None = None) -> str:
         """Why the result alone is not believed, or ""; remembers nothing.
@@ -137,9 +149,9 @@ def implausible(
     for vessel, area in zip(VESSELS, areas[:3], strict=True):
         name = CLASS_NAMES[vessel].replace("_", " ")
         if area == 0 or scores[vessel] < vessel_score:
-            return f"{name} not found"
+            return f"{name} {_MISSING[0]}"
         if not smallest <= area * cell**2 <= largest:
-            return f"{name} too {'small' if area * cell**2 < smallest else 'large'}"
+            return f"{name} {_MISSING[1] if area * cell**2 < smallest else 'too large'}"
     artery, arch, cava, spine = centres
     if not (_between(arch, artery, cava) or any(_between(arch, artery, one) for one in _pieces(mask))):
         return "vessels out of order"

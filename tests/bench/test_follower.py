@@ -62,14 +62,15 @@ def test_what_is_painted_is_found_followed_and_shown(way: Way) -> None:
     assert wrong < 0.01
 
 
-def test_a_look_that_sees_less_hides_the_overlay_only_where_looks_are_shown() -> None:
+def test_a_look_that_sees_less_changes_the_mask_only_where_looks_are_shown() -> None:
     truths = [painted(radius=9)] * 30  # 17 px of the acquire square each, 100 px of the track's
     shown = {way: [s.shown for s in seen_by(way, truths, blind=18)] for way in WAYS}
     assert not any(shown["acquire"]), "blind to it from afar"
     nearer = [painted(radius=20)] * 10 + [painted(radius=9)] * 20
     kept, blinking = seen_by("track", nearer, blind=30), seen_by("looks", nearer, blind=30)
     assert all(s.shown for s in kept[3:])
-    assert any(not s.shown for s in blinking[3:])
+    assert all(np.isin((1, 2, 3), s.mask).all() for s in kept)
+    assert not all(np.isin((1, 2, 3), s.mask).all() for s in blinking)
 
 
 def test_an_engine_that_gives_garbage_shows_nothing() -> None:

@@ -41,6 +41,49 @@ def test_a_view_is_shown_after_n_of_m_frames_and_hidden_at_the_first_doubt() -> 
     assert gate.judge(result(mask), mm) == "", "one doubtful frame hides itself only"
 
 
+def test_a_vessel_that_flickers_out_does_not_make_the_overlay_blink_and_one_that_is_gone_hides_it() -> None:
+    mask, mm = view_mask()
+    gone = np.where(mask == Structure.SUPERIOR_VENA_CAVA, 0, mask).astype(np.uint8)
+    gate = Gate(CLASS_NAMES)
+    assert [gate.judge(result(gone), mm) for _ in range(2)] == ["superior vena cava not found"] * 2, "none shown yet"
+    for _ in range(4):
+        gate.judge(result(mask), mm)
+    patience = GateRules().patience
+    assert [gate.judge(result(gone), mm) for _ in range(patience)] == [""] * patience
+    assert gate.judge(result(mask), mm) == ""
+    assert [gate.judge(result(gone), mm) for _ in range(patience)] == [""] * patience
+    assert gate.judge(result(gone), mm) == "superior vena cava not found"
+    assert gate.judge(result(mask), mm).startswith("view seen in"), "and has to be seen again"
+
+
+def test_patience_is_with_missing_vessels_only() -> None:
+    mask, mm = view_mask()
+    for bad, scale, view in (
+        (swapped(mask, Structure.AORTIC_ARCH, Structure.SUPERIOR_VENA_CAVA), mm, 3.0),
+        (mask, mm * 8, 3.0),
+        (mask, mm, -1.0),
+        (None, mm, 3.0),
+    ):
+        gate = Gate(CLASS_NAMES)
+        assert [gate.judge(result(mask), mm) for _ in range(4)][-1] == ""
+        assert gate.judge(result(bad, view=view), scale) != ""
+
+
+def test_a_new_epoch_hides_what_was_shown() -> None:
+    mask, mm = view_mask()
+    gone = np.where(mask == Structure.SUPERIOR_VENA_CAVA, 0, mask).astype(np.uint8)
+    gate = Gate(CLASS_NAMES)
+    assert [gate.judge(result(mask), mm) for _ in range(4)][-1] == ""
+    assert gate.judge(result(gone, epoch=1), mm) == "superior vena cava not found"
+
+
+def test_a_doubt_that_was_asked_already_is_not_looked_for_again() -> None:
+    mask, mm = view_mask()
+    gate = Gate(CLASS_NAMES)
+    assert gate.doubt(result(mask), mm) == ""
+    assert gate.judge(result(mask), mm, None, "not the 3VT view") == "not the 3VT view"
+
+
 def test_a_new_epoch_starts_from_nothing() -> None:
     gate, (mask, mm) = Gate(CLASS_NAMES), view_mask()
     for _ in range(5):
@@ -50,8 +93,7 @@ def test_a_new_epoch_starts_from_nothing() -> None:
 
 def doubt(mask: Mask, mm: float | None, scores: tuple[float, ...] = SURE, whole_px: int | None = None) -> str:
     """What the gate says of it alone."""
-    gate = Gate(CLASS_NAMES, GateRules(needed=1, of_last=1))
-    return gate.judge(replace(result(mask), scores=scores), mm, whole_px)
+    return Gate(CLASS_NAMES).doubt(replace(result(mask), scores=scores), mm, whole_px)
 
 
 @pytest.mark.parametrize("seed", range(24))
@@ -86,12 +128,12 @@ def test_a_track_crop_is_judged_in_mm_or_in_shares_of_the_acquire_square(seed: i
     middle = np.argwhere(truth == Structure.AORTIC_ARCH).mean(axis=0).astype(int)
     y, x = (int(np.clip(m - 192, 0, 1152 - 384)) for m in middle)
     near = replace(result(truth[y : y + 384, x : x + 384].copy()), crop=replace(crop, x=x, y=y))
-    gate = Gate(CLASS_NAMES, GateRules(needed=1, of_last=1))
-    assert gate.judge(near, mm if known else None, 1152) == ""
+    gate = Gate(CLASS_NAMES)
+    assert gate.doubt(near, mm if known else None, 1152) == ""
     if known:
-        assert gate.judge(near, mm / 9, 1152).endswith("too small")
+        assert gate.doubt(near, mm / 9, 1152).endswith("too small")
     else:
-        assert gate.judge(near, None, 384 * 60).endswith("too small"), "of a far larger square it is a speck"
+        assert gate.doubt(near, None, 384 * 60).endswith("too small"), "of a far larger square it is a speck"
 
 
 def test_a_missing_vessel_a_lost_score_and_a_wrong_order_are_refused() -> None:
