@@ -40,13 +40,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge3vt.bench.screen import Inside, Screen, screen
 from edge3vt.core.documents import write_json
 from edge3vt.core.errors import ConfigError, DataError, Edge3vtError
 from edge3vt.core.frame import Pixels
 from edge3vt.phantom.cine import Scene
 from edge3vt.phantom.scanner import Site
 from edge3vt.picture.images import pictures_in, read_image, write_image
+from edge3vt.picture.screen import Inside, Screen, screen
 from edge3vt.picture.text import paste, rendered
 
 TARGET = 1.5

@@ -8,13 +8,14 @@ from typing import Literal
 from edge3vt.core.documents import suggestion
 from edge3vt.core.errors import ConfigError
 
-Kind = Literal["recipe", "set", "table", "scenario", "training"]
+Kind = Literal["recipe", "set", "table", "scenario", "training", "profile"]
 PLACES: dict[Kind, tuple[str, str]] = {
     "recipe": ("engines/recipes", ".toml"),
     "set": ("calibration/sets", ".toml"),
     "table": ("calibration/tables", ".json"),
     "scenario": ("benchmarks/scenarios", ".toml"),
     "training": ("benchmarks/training", ".toml"),
+    "profile": ("profiles", ".toml"),  # every cart has its own: none is shipped
 }
 
 _PACKAGE = Path(__file__).resolve().parents[1]

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from edge3vt.bench.realism import KINDS, TARGET, main, phantom_screens, real_screens, realism, sheet, statistics
-from edge3vt.bench.screen import Screen
 from edge3vt.core.errors import ConfigError, DataError
 from edge3vt.core.frame import Pixels
 from edge3vt.picture.images import read_image, write_image
+from edge3vt.picture.screen import Screen
 
 HEIGHT, WIDTH = 330, 440
 REAL = Path(__file__).parents[3] / "shared" / "data" / "screens"

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from edge3vt.bench.screen import Inside, screen
 from edge3vt.core.errors import DataError
 from edge3vt.core.frame import Pixels
+from edge3vt.picture.screen import Inside, screen
 
 HEIGHT, WIDTH = 330, 440
 
