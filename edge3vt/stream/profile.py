@@ -146,7 +146,7 @@ def as_toml(profile: Profile) -> str:
 
 
 def found(frames: Sequence[Frame]) -> Found | None:
-    """The sector in a few frames of one format; None where they hold none. 20 to 60 ms a frame: not for the loop."""
+    """The sector in a few frames of one format; None where they hold none. About 0.2 s a frame: not for the loop."""
     boxes, filled = [], []
     for frame in frames:
         rgb = to_rgb(frame)
