@@ -1,8 +1,8 @@
 """The deadline, as a pure function of events and time: no thread, no clock, no picture.
 
 Passthrough: a frame leaves as soon as its own mask is ready, at latest at capture + budget less what composing
-takes; frames leave in order. One frame at a time is in the engine. When the engine is free, the newest waiting
-frame is offered if it can still be on time; an older one that waits is superseded and leaves at once.
+takes; lockstep: always then. Frames leave in order. One frame at a time is in the engine. When the engine is free, the
+newest waiting frame is offered if it can still be on time; an older one that waits is superseded and leaves at once.
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ PROBE_AFTER = 3
 
 @dataclass(frozen=True, slots=True)
 class Captured:
-    """A frame arrived from the source."""
+    """A frame arrived from the source. skip: why it is not for the engine, else empty."""
 
     index: int
     captured_ns: int
+    skip: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +46,6 @@ class Composed:
 
 
 @dataclass(frozen=True, slots=True)
-class EngineLost:
-    """There is no engine any more: from now on frames leave at once."""
-
-
-@dataclass(frozen=True, slots=True)
 class Offer:
     """Give this frame to the engine."""
 
@@ -65,7 +61,7 @@ class Emit:
     reason: str = ""
 
 
-Event = Captured | Finished | Composed | EngineLost
+Event = Captured | Finished | Composed
 Action = Offer | Emit
 
 
@@ -83,13 +79,13 @@ class Deadline:
     """Decides what to offer and when to let go."""
 
     budget_ns: int
+    lockstep: bool = False
     _waiting: deque[_Waiting] = field(default_factory=deque)
     _running: _Waiting | None = None
     _cost_ns: float = 0.0
     _reserve_ns: int = 2 * NS_PER_MS  # what composing takes: the 9th decile of its last runs
     _composed_ns: deque[int] = field(default_factory=lambda: deque(maxlen=32))
     _refused: int = 0
-    _engine_lost: bool = False
 
     def step(self, events: Iterable[Event], now_ns: int) -> list[Action]:
         """Take in what happened; return what to do now, in order."""
@@ -103,9 +99,8 @@ class Deadline:
 
     def _take(self, event: Event) -> None:
         match event:
-            case Captured(index, captured_ns):
-                skipped = "engine lost" if self._engine_lost else ""
-                self._waiting.append(_Waiting(index, captured_ns, skipped=skipped))
+            case Captured(index, captured_ns, skip):
+                self._waiting.append(_Waiting(index, captured_ns, skipped=skip))
             case Finished(index, done_ns, failed):
                 running, self._running = self._running, None
                 if running is None or running.index != index or running.offered_ns is None:
@@ -119,11 +114,6 @@ class Deadline:
             case Composed(duration_ns):
                 self._composed_ns.append(duration_ns)
                 self._reserve_ns = sorted(self._composed_ns)[len(self._composed_ns) * 9 // 10]
-            case EngineLost():
-                self._engine_lost, self._running = True, None
-                for waiting in self._waiting:
-                    if waiting.done_ns is None:
-                        waiting.skipped = "engine lost"
 
     def _admit(self, now_ns: int) -> list[Action]:
         """Offer the newest waiting frame if the engine is free and time is left; what waits before it is superseded."""
@@ -148,6 +138,8 @@ class Deadline:
         actions: list[Action] = []
         while self._waiting:
             first = self._waiting[0]
+            if self.lockstep and now_ns < self._last_moment(first):
+                break
             if first.done_ns is not None:
                 on_time = first.done_ns <= first.captured_ns + self.budget_ns
                 actions.append(Emit(first.index, Verdict.ON_TIME if on_time else Verdict.LATE))

@@ -1,27 +1,27 @@
-"""The live loop: a shell around the pure deadline, the gate, the lane and the source."""
+"""The live loop: a shell around the pure deadline, watch and ladder, the lane and the source."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
+from typing import Literal
 
 from edge3vt.core.clock import NS_PER_MS, Clock, SystemClock
 from edge3vt.core.errors import ConfigError
-from edge3vt.core.frame import Frame, Pixels
-from edge3vt.core.segmentation import Segmentation, State, Timing, Verdict
-from edge3vt.picture.crop import acquire
-from edge3vt.stream.deadline import Captured, Composed, Deadline, Emit, EngineLost, Event, Finished, Offer
-from edge3vt.stream.gate import Gate, GateRules
+from edge3vt.core.frame import Frame
+from edge3vt.core.segmentation import Segmentation, State, Verdict
+from edge3vt.stream.deadline import Captured, Composed, Deadline, Emit, Event, Finished, Offer
+from edge3vt.stream.gate import GateRules
 from edge3vt.stream.intake import Intake
-from edge3vt.stream.lane import Lane, LaneResult
+from edge3vt.stream.ladder import Judged, Ladder, Move, Rung
+from edge3vt.stream.lane import Lane
+from edge3vt.stream.profile import Framing
+from edge3vt.stream.showing import Arrived, Compose, Showing
 from edge3vt.stream.telemetry import Ledger
+from edge3vt.stream.tracking import CropPolicy
+from edge3vt.stream.watch import Seen, Watch
 
-OLDEST_SHOWN_NS = 100 * NS_PER_MS
-"""A mask older than this is not drawn: a quarter of a beat at 150 a minute."""
-
-FAILURES_TO_OFF = 5
-
-Compose = Callable[[Segmentation], Pixels]
+Sync = Literal["passthrough", "lockstep"]
 
 
 def stream(
@@ -29,26 +29,40 @@ def stream(
     lane: Lane,
     budget_ms: float = 16.7,
     *,
+    sync: Sync = "passthrough",
+    policy: CropPolicy = "acquire",
     compose: Compose | None = None,
     rules: GateRules | None = None,
+    framing: Framing | None = None,
+    watch: Watch | None = None,
+    ladder: Ladder | None = None,
+    moved: Callable[[Move], None] = lambda move: None,
+    tell: Callable[[], tuple[str, ...]] = tuple,
     ledger: Ledger | None = None,
     clock: Clock | None = None,
 ) -> Iterator[Segmentation]:
     """Every frame of a live source, out by capture + budget, with its own mask, an older one, or none.
 
-    frames are read in a thread of their own. compose: draws the picture, within the budget. ledger: receives what
-    happened to every frame. Raises ConfigError for a budget that is not positive, and whatever the source raises.
+    frames are read in a thread of their own. sync: passthrough gives a frame as soon as its mask is there, lockstep at
+    capture + budget. policy: track looks closer where the vessels are. compose: draws the picture, within the budget.
+    framing: where the ultrasound picture lies, where the source does not say. ladder: asks less of the engine while it
+    is late; ``moved`` hears of it. tell: notices for the status line. ledger: receives what happened to every frame.
+    When the source falls silent its last frame leaves once more, as NO SIGNAL. Raises ConfigError for a budget that is
+    not positive, and whatever the source raises.
     """
     if not budget_ms > 0:
         raise ConfigError(
             f"budget of {budget_ms} ms; expected a positive number of milliseconds, as in --budget-ms 16.7"
         )
     clock = clock or SystemClock()
-    loop = _Loop(lane, Gate(lane.spec.classes, rules), compose, clock, round(budget_ms * NS_PER_MS), ledger)
-    core = Deadline(loop.budget_ns)
+    budget_ns = round(budget_ms * NS_PER_MS)
+    showing = Showing(lane, compose, clock, budget_ns, rules=rules, ledger=ledger, policy=policy, tell=tell)
+    entry = _Entry(framing or Framing(), watch or Watch(), ladder, moved, showing)
+    core = Deadline(budget_ns, lockstep=sync == "lockstep")
     intake = Intake(frames, clock)
-    waiting: dict[int, tuple[Frame, int]] = {}
+    waiting: dict[int, Arrived] = {}
     in_lane: int | None = None
+    last: Arrived | None = None
     events: list[Event] = []
     try:
         while waiting or not intake.ended:
@@ -56,31 +70,39 @@ def stream(
             wake_ns = core.wake_ns()
             if waiting and in_lane is not None:
                 lane.wait(wake_ns)
-            arrived, lost = intake.take(clock.now_ns() if waiting else None)
+                wake_ns = clock.now_ns()
+            elif not waiting:
+                wake_ns = entry.watch.wake_ns()
+            arrived, lost = intake.take(wake_ns)
             for _ in range(lost):
-                loop.ledger.lost("loop behind the source")
+                showing.ledger.lost("loop behind the source")
+            now_ns = clock.now_ns()
             for frame in arrived:
-                waiting[frame.index] = frame, clock.now_ns()
-                events.append(Captured(frame.index, frame.captured_ns))
+                last = entry.step(frame, now_ns)
+                waiting[frame.index] = last
+                events.append(Captured(frame.index, frame.captured_ns, entry.skip(last, waiting)))
             result = lane.newest()
             if in_lane is not None and result is not None and result.index == in_lane:
-                loop.judge(result)
+                result = showing.judge(result)
                 events.append(Finished(result.index, result.done_ns, failed=result.mask is None))
-                if loop.engine_lost:
-                    events.append(EngineLost())
+                entry.judged(result.infer_ns if result.mask is not None else None)
                 in_lane = None
             actions, events = core.step(events, clock.now_ns()), []
             for action in actions:
                 match action:
                     case Offer(index):
-                        frame, _ = waiting[index]
-                        lane.offer(frame, acquire(frame, lane.spec.width))
+                        frame = waiting[index].frame
+                        lane.offer(frame, showing.crop(frame))
                         in_lane = index
-                        loop.offered = frame
                     case Emit(index, verdict, reason):
-                        seg = loop.segmentation(*waiting.pop(index), verdict, reason)
+                        leaving = waiting.pop(index)
+                        entry.left(leaving, verdict, clock.now_ns())
+                        seg = showing.segmentation(leaving, verdict, reason, entry.watch.interval_ns)
                         events.append(Composed(seg.timing.compose_ns))
                         yield seg
+            if not waiting and not intake.ended and (silent := entry.silence(clock.now_ns())) and last is not None:
+                gone = replace(last, said=silent)
+                yield showing.segmentation(gone, Verdict.SKIPPED, "no signal", notice=State.NO_SIGNAL)
     finally:
         intake.stop()
 
@@ -89,106 +111,84 @@ def offline(
     frames: Iterable[Frame],
     lane: Lane,
     *,
+    policy: CropPolicy = "acquire",
     compose: Compose | None = None,
     rules: GateRules | None = None,
+    framing: Framing | None = None,
+    watch: Watch | None = None,
+    tell: Callable[[], tuple[str, ...]] = tuple,
     ledger: Ledger | None = None,
     clock: Clock | None = None,
 ) -> Iterator[Segmentation]:
-    """Every frame in order, each with its own mask, however long it takes."""
+    """Every frame in order, each with its own mask, however long it takes; time is the frames' own."""
     clock = clock or SystemClock()
-    loop = _Loop(lane, Gate(lane.spec.classes, rules), compose, clock, None, ledger)
+    showing = Showing(lane, compose, clock, None, rules=rules, ledger=ledger, policy=policy, tell=tell)
+    entry = _Entry(framing or Framing(), watch or Watch(), None, lambda move: None, showing)
     for frame in frames:
         seen_ns = clock.now_ns()
-        loop.offered = frame
-        lane.offer(frame, acquire(frame, lane.spec.width))
+        arrived = replace(entry.step(frame, frame.captured_ns), seen_ns=seen_ns)
+        lane.offer(arrived.frame, showing.crop(arrived.frame))
         lane.wait(None)
         result = lane.newest()
         assert result is not None, "wait returned, so there is a result"
-        loop.judge(result)
-        failed = result.mask is None
+        failed = showing.judge(result).mask is None
         verdict = Verdict.SKIPPED if failed else Verdict.ON_TIME
-        yield loop.segmentation(frame, seen_ns, verdict, "engine failed" if failed else "")
+        yield showing.segmentation(arrived, verdict, "engine failed" if failed else "", entry.watch.interval_ns)
 
 
-class _Loop:
-    """What both loops share: the newest mask, whether it may be shown, and the making of Segmentations."""
+class _Entry:
+    """What happens to a frame on its way in: its region, what the watch says, and whether the engine is for it."""
 
     def __init__(
         self,
-        lane: Lane,
-        gate: Gate,
-        compose: Compose | None,
-        clock: Clock,
-        budget_ns: int | None,
-        ledger: Ledger | None,
+        framing: Framing,
+        watch: Watch,
+        ladder: Ladder | None,
+        moved: Callable[[Move], None],
+        showing: Showing,
     ) -> None:
-        self._lane, self._gate, self._compose, self._clock = lane, gate, compose, clock
-        self._budget_ns = budget_ns
-        self.ledger = ledger or Ledger(None if budget_ns is None else budget_ns / NS_PER_MS)
-        self.offered: Frame | None = None
-        self._newest: LaneResult | None = None
-        self._withheld = "no mask yet"
-        self._failures = 0
+        self._framing, self.watch, self._ladder, self._moved, self._showing = framing, watch, ladder, moved, showing
+        self._infer_ns: int | None = None
+        self._silent = False
 
-    @property
-    def budget_ns(self) -> int:
-        assert self._budget_ns is not None, "only the live loop has a budget"
-        return self._budget_ns
+    def step(self, frame: Frame, now_ns: int) -> Arrived:
+        self._silent = False
+        framed = self._framing.step(frame)
+        said = self.watch.step(framed, now_ns)
+        if said.changed.startswith(("format", "layout", "signal", "source")):  # the region may be another one
+            self._framing.renew()
+            framed = self._framing.step(frame)
+        here = replace(framed, epoch=said.epoch, repeat_of=said.repeat_of)
+        return Arrived(here, now_ns, said)
 
-    @property
-    def engine_lost(self) -> bool:
-        """The engine failed too often in a row to be tried again."""
-        return self._failures >= FAILURES_TO_OFF
+    def skip(self, arrived: Arrived, waiting: Collection[int]) -> str:
+        """Why this frame is not for the engine, else empty; a repeated picture is, where it has no mask yet."""
+        repeated = arrived.said.repeat_of
+        if arrived.said.withheld:
+            return arrived.said.withheld
+        if repeated is not None and (repeated in waiting or self._showing.has(repeated)):
+            return "repeated picture"
+        rung = self._ladder.rung if self._ladder else Rung.FULL
+        self._showing.off = "LATE" if rung is Rung.OFF else ""
+        if rung is Rung.OFF:
+            return "AI off"
+        return "every second frame" if rung is Rung.ALTERNATE and arrived.frame.index % 2 else ""
 
-    def judge(self, result: LaneResult) -> None:
-        """Take the engine's newest result."""
-        assert self.offered is not None, "a result follows an offer"
-        self._newest = result
-        self._failures = self._failures + 1 if result.error else 0
-        self._withheld = self._gate.judge(result, self.offered.mm_per_px)
+    def judged(self, infer_ns: int | None) -> None:
+        self._infer_ns = infer_ns
 
-    def segmentation(self, frame: Frame, seen_ns: int, verdict: Verdict, reason: str) -> Segmentation:
-        """Compose and account for one frame that leaves now."""
-        newest = self._newest if self._newest is not None and self._newest.epoch == frame.epoch else None
-        own = newest is not None and newest.index == frame.index
-        withheld = self._withheld if newest is not None else "no mask yet"
-        age_ns = 0 if newest is None else frame.captured_ns - newest.captured_ns
-        if newest is not None and newest.error:
-            state, withheld = State.AI_OFF if self.engine_lost else State.AI_INVALID, newest.error
-        elif own or newest is None:
-            state = State.LIVE
-        else:
-            state = State.AI_LATE
-            if not withheld and age_ns > OLDEST_SHOWN_NS:
-                withheld = "mask too old"
-        # Offline the clip's own times say nothing of latency: it counts from when the frame was read.
-        origin_ns = frame.captured_ns if self._budget_ns is not None else seen_ns
-        timing = Timing(age_ns=seen_ns - origin_ns)
-        if own and newest is not None:
-            timing = replace(timing, prepare_ns=newest.prepare_ns, infer_ns=newest.infer_ns, mask_ns=newest.mask_ns)
-        has_mask = newest is not None and newest.mask is not None
-        seg = Segmentation(
-            frame=frame,
-            mask=newest.mask if newest is not None else None,
-            mask_ns=newest.captured_ns if newest is not None and has_mask else None,
-            crop=newest.crop if newest is not None else None,
-            verdict=verdict,
-            reason=reason,
-            emitted_late=False,
-            state=state,
-            scores=newest.scores if newest is not None else (),
-            shown=has_mask and not withheld,
-            withheld=withheld,
-            model_id=self._lane.spec.model_id,
-            timing=timing,
-        )
-        begun_ns = self._clock.now_ns()
-        # The picture carries its own latency as it is when drawing begins.
-        seg = replace(seg, timing=replace(timing, total_ns=begun_ns - origin_ns))
-        picture = self._compose(seg) if self._compose else None
-        done_ns = self._clock.now_ns()
-        timing = replace(timing, compose_ns=done_ns - begun_ns, total_ns=done_ns - origin_ns)
-        late = self._budget_ns is not None and timing.total_ns > self._budget_ns
-        seg = replace(seg, picture=picture, timing=timing, emitted_late=late)
-        self.ledger.emitted(seg)
-        return seg
+    def left(self, arrived: Arrived, verdict: Verdict, now_ns: int) -> None:
+        """A frame leaves: the ladder hears whether its own mask was there."""
+        if self._ladder is None:
+            return
+        events = []
+        if arrived.said.worth_inferring:
+            events.append(Judged(verdict is Verdict.ON_TIME, self._infer_ns))
+        if (move := self._ladder.step(events, now_ns)) is not None:
+            self._moved(move)
+
+    def silence(self, now_ns: int) -> Seen | None:
+        """What is to be said of a source that has fallen silent, once a time."""
+        said = None if self._silent else self.watch.silence(now_ns)
+        self._silent = self._silent or said is not None
+        return said

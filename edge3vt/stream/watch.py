@@ -103,6 +103,11 @@ class Watch:
         self._lost = self._lost or self._rhythm.lost(now_ns)
         return Seen(State.NO_SIGNAL, None, self._epoch, withheld="no signal") if self._lost else None
 
+    @property
+    def interval_ns(self) -> float:
+        """The running mean of the time between frames."""
+        return self._rhythm.interval_ns
+
     def wake_ns(self) -> int | None:
         """When ``silence`` has something to say if nothing comes; None before the first frame, or once it was said."""
         return None if self._lost else self._rhythm.lost_at_ns()

