@@ -35,6 +35,7 @@ DOCUMENTS = {
     "benchmarks/results/learning/*/trainings": ("edge3vt.learn.record", "TrainingRecord"),
     "benchmarks/results/learning/*": ("edge3vt.bench.record", "Record"),
     "benchmarks/results/learning": ("edge3vt.bench.comparison", "Comparison"),
+    "benchmarks/results/following": ("edge3vt.bench.followed", "Record"),
     "benchmarks/results/referee": ("edge3vt.bench.referee", "Referee"),
 }
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))

@@ -44,7 +44,7 @@ from edge3vt.bench.jump import Refinding, jumping, other_place
 from edge3vt.core.anatomy import CLASS_NAMES
 from edge3vt.core.clock import NS_PER_S, wall_label
 from edge3vt.core.digest import sha256_file
-from edge3vt.core.documents import write_json
+from edge3vt.core.documents import to_json, write_bytes
 from edge3vt.core.errors import ConfigError, Edge3vtError
 from edge3vt.core.frame import Frame, Layout
 from edge3vt.core.session import Session
@@ -223,7 +223,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         jumps=tuple(jumps),
         real=tuple(shown),
     )
-    write_json(record, asked.out)
+    write_bytes(asked.out, to_json(record, indent=None).encode())
     print("\n".join(lines(record)))
     return 0 if record.passed else 1
 
