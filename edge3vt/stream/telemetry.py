@@ -1,14 +1,42 @@
-"""What happened to every frame: verdicts, latencies per stage, drops by reason, and their summary."""
+"""What happened to every frame, in fixed memory: verdicts, latencies by stage, drops by reason, and their summary."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from edge3vt.core.latency import LatencySummary, longest_streak, summarise
-from edge3vt.core.segmentation import Segmentation, Verdict
+from edge3vt.core.latency import LatencySummary
+from edge3vt.core.segmentation import Segmentation, State, Verdict
+from edge3vt.stream.histogram import Histogram
+from edge3vt.stream.journal import CODES
 
 STAGES = ("age", "prepare", "infer", "mask", "compose")
+MAX_REASONS = 32
+OTHER = "other"
+REASONS = (
+    "engine busy",
+    "engine failed",
+    "engine lost",
+    "loop behind the source",
+    "mask too old",
+    "no mask",
+    "no mask yet",
+    "no time left",
+    "not the 3VT view",
+    "superseded",
+    "vessels out of order",
+)
+"""Reasons are counted in these words and in WORDS only: what an engine or a file says of itself may name a patient."""
+_WORDS = """
+3vt a ai aorta aortic arch artery asked at away back black box busy by cava change changed closed code colour corrupt
+crop depth does doppler dropped dual duplicate engine epoch every failed finite for format found frame frames frozen
+gap hidden hot hung in invalid is jump lane large late layout leapt left lost mask missed no not of off old operator
+order other out paused picture plausible probe pulmonary rate read region repeated score screen second seen shape
+signal size skipped slow small source spine started starting state superior temporal the time to too torn trachea
+unknown vein vena vessel vessels view warm was with without wrong yet
+"""
+WORDS = frozenset(_WORDS.split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +45,9 @@ class StreamSummary:
 
     emitted_late: delivered after capture + budget. miss_rate: (emitted late + never emitted) / frames.
     own_mask_rate: on_time / emitted. shown: frames with a mask drawn. longest_streak: of misses, in frames.
-    total_ms: capture to composed frame, None offline, where nothing has a deadline.
+    total_ms: capture to composed frame, None offline, where nothing has a deadline. Times are within 1 %, greatest
+    ones exact. states: frames in each state; notices: how often each state other than LIVE began. restarts: of
+    processes, by code.
     """
 
     frames: int
@@ -37,55 +67,100 @@ class StreamSummary:
     skipped_by_reason: dict[str, int]
     withheld_by_reason: dict[str, int]
     mask_age_ms: LatencySummary
+    states: dict[str, int] = field(default_factory=dict)
+    notices: dict[str, int] = field(default_factory=dict)
+    restarts: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts by name, of at most MAX_REASONS names; what comes after counts as OTHER."""
+
+    _counts: Counter[str] = field(default_factory=Counter)
+
+    def add(self, name: str) -> None:
+        counts = self._counts
+        if name not in counts and len(counts) >= MAX_REASONS:
+            name = OTHER
+        counts[name] += 1
+
+    def counts(self) -> dict[str, int]:
+        return dict(self._counts)
 
 
 @dataclass(slots=True)
 class Ledger:
-    """Counts emitted and lost frames as they come; ``summary`` at any time."""
+    """Counts emitted and lost frames as they come; ``summary`` at any time, from any thread.
+
+    Its memory does not grow: nine histograms and four tallies. What INT8 saturates is not here: a lane gives floats
+    that its engine made from integers, and does not tell which of them stood at the rails.
+    """
 
     budget_ms: float | None  # None offline
-    _stages_ns: dict[str, list[int]] = field(default_factory=lambda: {stage: [] for stage in STAGES})
-    _totals_ns: list[int] = field(default_factory=list)
-    _ages_ns: list[int] = field(default_factory=list)
-    _misses: list[bool] = field(default_factory=list)
+    stages: dict[str, Histogram] = field(default_factory=lambda: {stage: Histogram() for stage in STAGES})
+    total: Histogram = field(default_factory=Histogram)
+    mask_age: Histogram = field(default_factory=Histogram)
     _verdicts: Counter[Verdict] = field(default_factory=Counter)
-    _skipped: Counter[str] = field(default_factory=Counter)
-    _withheld: Counter[str] = field(default_factory=Counter)
+    _states: Counter[State] = field(default_factory=Counter)
+    _skipped: Tally = field(default_factory=Tally)
+    _withheld: Tally = field(default_factory=Tally)
+    _notices: Tally = field(default_factory=Tally)
+    _restarts: Tally = field(default_factory=Tally)
+    _last: State = State.LIVE
     _shown: int = 0
     _emitted_late: int = 0
     _never_emitted: int = 0
+    _streak: int = 0
+    _longest_streak: int = 0
 
     def emitted(self, seg: Segmentation) -> None:
         """A frame left, with or without its mask."""
-        timing = seg.timing
-        self._totals_ns.append(timing.total_ns)
+        timing, stages = seg.timing, self.stages
+        self.total.add(timing.total_ns)
         if self.budget_ms is not None:
-            self._stages_ns["age"].append(timing.age_ns)
-        self._stages_ns["compose"].append(timing.compose_ns)
-        if seg.mask_ns == seg.frame.captured_ns:
-            for stage, value in (("prepare", timing.prepare_ns), ("infer", timing.infer_ns), ("mask", timing.mask_ns)):
-                self._stages_ns[stage].append(value)
-        if seg.shown and seg.mask_age_ns is not None:
-            self._ages_ns.append(seg.mask_age_ns)
-        self._misses.append(seg.emitted_late)
+            stages["age"].add(timing.age_ns)
+        stages["compose"].add(timing.compose_ns)
+        if seg.mask_ns is not None and seg.mask_ns == seg.frame.captured_ns:
+            stages["prepare"].add(timing.prepare_ns)
+            stages["infer"].add(timing.infer_ns)
+            stages["mask"].add(timing.mask_ns)
+        age_ns = seg.mask_age_ns
+        if seg.shown and age_ns is not None:
+            self.mask_age.add(age_ns)
         self._emitted_late += seg.emitted_late
+        self._miss(seg.emitted_late)
         self._verdicts[seg.verdict] += 1
         if seg.verdict is not Verdict.ON_TIME and seg.reason:
-            self._skipped[seg.reason] += 1
+            self._skipped.add(known_reason(seg.reason))
         if seg.withheld:
-            self._withheld[_without_numbers(seg.withheld)] += 1
+            failed = seg.state is State.AI_INVALID or seg.state is State.AI_OFF
+            self._withheld.add(known_reason(seg.withheld, "engine failed" if failed else OTHER))
         self._shown += seg.shown
+        self._states[seg.state] += 1
+        if seg.state is not self._last:
+            self._last = seg.state
+            if seg.state is not State.LIVE:
+                self._notices.add(seg.state.value)
 
     def lost(self, reason: str) -> None:
         """A frame of the source never left."""
-        self._misses.append(True)
         self._never_emitted += 1
+        self._miss(True)
         self._verdicts[Verdict.SKIPPED] += 1
-        self._skipped[reason] += 1
+        self._skipped.add(known_reason(reason))
+
+    def restarted(self, code: str) -> None:
+        """A process was started anew. code: why, one of journal.CODES: HANG, EXIT, OOM."""
+        self._restarts.add(code if code in CODES else OTHER)
+
+    def _miss(self, missed: bool) -> None:
+        self._streak = self._streak + 1 if missed else 0
+        if self._streak > self._longest_streak:
+            self._longest_streak = self._streak
 
     def summary(self) -> StreamSummary:
         live = self.budget_ms is not None
-        emitted = len(self._totals_ns)
+        emitted = self.total.samples
         frames = emitted + self._never_emitted
         return StreamSummary(
             frames=frames,
@@ -98,14 +173,56 @@ class Ledger:
             never_emitted=self._never_emitted,
             miss_rate=(self._emitted_late + self._never_emitted) / frames if frames and live else None,
             own_mask_rate=self._verdicts[Verdict.ON_TIME] / emitted if emitted else None,
-            longest_streak=longest_streak(self._misses),
+            longest_streak=self._longest_streak,
             budget_ms=self.budget_ms,
-            total_ms=summarise(self._totals_ns) if live else None,
-            stages_ms={stage: summarise(values) for stage, values in self._stages_ns.items()},
-            skipped_by_reason=dict(self._skipped),
-            withheld_by_reason=dict(self._withheld),
-            mask_age_ms=summarise(self._ages_ns),
+            total_ms=self.total.summary() if live else None,
+            stages_ms={stage: histogram.summary() for stage, histogram in self.stages.items()},
+            skipped_by_reason=self._skipped.counts(),
+            withheld_by_reason=self._withheld.counts(),
+            mask_age_ms=self.mask_age.summary(),
+            states={state.value: count for state, count in dict(self._states).items()},
+            notices=self._notices.counts(),
+            restarts=self._restarts.counts(),
         )
+
+    def counts(self) -> dict[str, int]:
+        """The plain counts, cheaply: for a line a second."""
+        emitted = self.total.samples
+        return {
+            "frames": emitted + self._never_emitted,
+            "emitted": emitted,
+            **{verdict.value: self._verdicts[verdict] for verdict in Verdict},
+            "shown": self._shown,
+            "emitted_late": self._emitted_late,
+            "never_emitted": self._never_emitted,
+            "longest_streak": self._longest_streak,
+        }
+
+    def tallies(self) -> dict[str, Mapping[str, int]]:
+        """The counts by name: skipped, withheld, states, notices, restarts."""
+        return {
+            "skipped": self._skipped.counts(),
+            "withheld": self._withheld.counts(),
+            "states": {state.value: count for state, count in dict(self._states).items()},
+            "notices": self._notices.counts(),
+            "restarts": self._restarts.counts(),
+        }
+
+
+_KNOWN: dict[str, str] = {reason: reason for reason in REASONS}
+
+
+def known_reason(reason: str, otherwise: str = OTHER) -> str:
+    """The reason as it is counted: without numbers, and ``otherwise`` where it holds a word that is none of ours."""
+    if (known := _KNOWN.get(reason)) is not None:
+        return known
+    if reason.startswith("view seen in"):
+        return "view not seen long enough"
+    words = [word for word in reason.lower().replace(",", " ").split() if not word.replace(".", "").isdigit()]
+    known = " ".join(words) if words and WORDS.issuperset(words) else otherwise
+    if known != otherwise and len(_KNOWN) < 10 * MAX_REASONS:
+        _KNOWN[reason] = known
+    return known
 
 
 def lines(summary: StreamSummary, title: str) -> list[str]:
@@ -139,9 +256,6 @@ def lines(summary: StreamSummary, title: str) -> list[str]:
     rows += [spread(stage.capitalize(), s) for stage, s in summary.stages_ms.items() if s.samples]
     rows += [f"No own mask, {reason}: {count} frames" for reason, count in summary.skipped_by_reason.items()]
     rows += [f"No overlay, {reason}: {count} frames" for reason, count in summary.withheld_by_reason.items()]
+    rows += [f"{state} began {count} times" for state, count in summary.notices.items()]
+    rows += [f"Restarted, {code}: {count} times" for code, count in summary.restarts.items()]
     return rows
-
-
-def _without_numbers(reason: str) -> str:
-    """Group reasons that differ only in a count."""
-    return "view not seen long enough" if reason.startswith("view seen in") else reason
