@@ -44,7 +44,7 @@ class Composer:
         self._training = spec.training if spec else ""
         self._oldest_ns = round(oldest_ms * NS_PER_MS)
         self._corner = 0
-        self._period = _Period()
+        self._period = Period()
         self._last: tuple[int, int] | None = None
         self._beat = 0
         self.refused = 0
@@ -100,7 +100,7 @@ class Composer:
             total_ns = tenths * NS_PER_MS // 10
             seg = replace(seg, timing=Timing(total_ns=total_ns), shown=tenths == 0)
             self(seg)
-        self._last, self._period = None, _Period()
+        self._last, self._period = None, Period()
 
     def _doubt(self, seg: Segmentation) -> str:
         """Why a mask that is to be shown must not be."""
@@ -136,7 +136,7 @@ class Composer:
         paste(picture[: layout.room.y1], legend, max(place.x0, 0), max(place.y0, 0))
 
 
-class _Period:
+class Period:
     """The time between two frames of the source, by the last ones of an epoch; frames that nobody saw count too."""
 
     def __init__(self) -> None:

@@ -10,6 +10,7 @@ from edge3vt.core.clock import NS_PER_MS, Clock, SystemClock
 from edge3vt.core.errors import ConfigError
 from edge3vt.core.frame import Frame
 from edge3vt.core.segmentation import Segmentation, State, Verdict
+from edge3vt.picture.draw import Period
 from edge3vt.stream.deadline import Captured, Composed, Deadline, Emit, Event, Finished, Offer
 from edge3vt.stream.gate import GateRules
 from edge3vt.stream.intake import Intake
@@ -97,7 +98,7 @@ def stream(
                     case Emit(index, verdict, reason):
                         leaving = waiting.pop(index)
                         entry.left(leaving, verdict, clock.now_ns())
-                        seg = showing.segmentation(leaving, verdict, reason, entry.watch.interval_ns)
+                        seg = showing.segmentation(leaving, verdict, reason, entry.period.ns)
                         events.append(Composed(seg.timing.compose_ns))
                         yield seg
             if not waiting and not intake.ended and (silent := entry.silence(clock.now_ns())) and last is not None:
@@ -133,7 +134,7 @@ def offline(
         assert result is not None, "wait returned, so there is a result"
         failed = showing.judge(result).mask is None
         verdict = Verdict.SKIPPED if failed else Verdict.ON_TIME
-        yield showing.segmentation(arrived, verdict, "engine failed" if failed else "", entry.watch.interval_ns)
+        yield showing.segmentation(arrived, verdict, "engine failed" if failed else "", entry.period.ns)
 
 
 class _Entry:
@@ -148,6 +149,7 @@ class _Entry:
         showing: Showing,
     ) -> None:
         self._framing, self.watch, self._ladder, self._moved, self._showing = framing, watch, ladder, moved, showing
+        self.period = Period()  # by capture times: a loop that was late itself must not find old masks fresh
         self._infer_ns: int | None = None
         self._silent = False
 
@@ -159,6 +161,7 @@ class _Entry:
             self._framing.renew()
             framed = self._framing.step(frame)
         here = replace(framed, epoch=said.epoch, repeat_of=said.repeat_of)
+        self.period.add(here)
         return Arrived(here, now_ns, said)
 
     def skip(self, arrived: Arrived, waiting: Collection[int]) -> str:
