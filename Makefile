@@ -27,7 +27,7 @@ clean:
 	rm -rf .venv .venv-dev build dist out engines/build .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 
 .venv/$(PY)-installed: EXTRAS := openvino
-.venv-dev/$(PY)-installed: EXTRAS := openvino,window,train,bundle,dev
+.venv-dev/$(PY)-installed: EXTRAS := openvino,window,train,bundle,metrics,dev
 
 %/$(PY)-installed: pyproject.toml $(PINS) | %/$(PY)
 	@echo "installing edge3vt[$(EXTRAS)] into $*"
