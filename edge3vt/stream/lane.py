@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -21,6 +22,8 @@ from edge3vt.picture.crop import cut
 from edge3vt.picture.mask import make_mask
 
 OpenSession = Callable[[], Session]
+
+_NO_MEMORY = ("bad_alloc", "bad allocation", "out of memory")  # as C++ and CUDA say it
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,6 +47,25 @@ class LaneResult:
     infer_ns: int
     mask_ns: int
     error: str = ""
+
+
+def failed(frame: Frame, crop: Crop, done_ns: int, model_id: str, error: str) -> LaneResult:
+    """The answer to a frame that no engine will see."""
+    return LaneResult(
+        index=frame.index,
+        captured_ns=frame.captured_ns,
+        epoch=frame.epoch,
+        done_ns=done_ns,
+        crop=crop,
+        mask=None,
+        scores=(),
+        view=None,
+        model_id=model_id,
+        prepare_ns=0,
+        infer_ns=0,
+        mask_ns=0,
+        error=error,
+    )
 
 
 class Lane(Protocol):
@@ -160,6 +182,12 @@ class Worker:
         self._pixels = np.zeros(spec.input_shape, dtype=np.uint8)
         self._logits = np.zeros(spec.logits_shape, dtype=np.float32)
         self._view = np.zeros((1, 1), dtype=np.float32) if spec.has_view else None
+        self.out_of_memory = False  # the last result says so: this process is not to be trusted with another
+
+    def warm(self) -> None:
+        """Run the engine once on what lies in its buffer, for no result."""
+        with suppress(Exception):  # the next frame will say it
+            self._session.run(self._pixels, self._logits, self._view)
 
     def result(self, frame: Frame, crop: Crop) -> LaneResult:
         clock, spec = self._clock, self._session.spec
@@ -175,7 +203,8 @@ class Worker:
             inferred = clock.now_ns()
             mask, scores = make_mask(self._logits, spec.stride)
         except Exception as failure:  # whatever a runtime throws: the picture must flow on
-            error = str(failure) or type(failure).__name__
+            error = (str(failure) or type(failure).__name__).replace("\n", " ")
+            self.out_of_memory = isinstance(failure, MemoryError) or any(sign in error for sign in _NO_MEMORY)
         done = clock.now_ns()
         return LaneResult(
             index=frame.index,

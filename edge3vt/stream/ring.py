@@ -60,6 +60,15 @@ class Ring:
                 lost += 1
         return frames, lost
 
+    @property
+    def pulse_ns(self) -> int:
+        """When the writer last said that it lives, on the monotonic clock; 0 before the first time."""
+        return self._slots.pulse_ns
+
+    def beat(self) -> None:
+        """The writer lives, whether or not it has a frame."""
+        self._slots.beat()
+
     def wait(self, deadline_ns: int | None) -> bool:
         """Block until there is something to take (True) or the deadline, on the monotonic clock, passes (False)."""
         return self._slots.wait(deadline_ns)

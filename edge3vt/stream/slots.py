@@ -47,7 +47,7 @@ class Slots:
         self._stride = _PAGE + -(-body_bytes // _PAGE) * _PAGE
         self._map = mmap.mmap(memory, _PAGE + slots * self._stride)
         self._bytes = memoryview(self._map)
-        self._words = self._bytes.cast("Q")  # word 0: how many were put; the first word of a slot: its sequence
+        self._words = self._bytes.cast("Q")  # 0: how many were put; 1: the pulse; first of a slot: its sequence
         self._next = 0
         self.corrupt = 0
 
@@ -101,6 +101,20 @@ class Slots:
             if records or self._words[0] == written:
                 break  # else all were torn, for the writer came round: there is something newer
         return records, lost
+
+    @property
+    def written(self) -> int:
+        """How many records were put since the slots were made."""
+        return self._words[0]
+
+    @property
+    def pulse_ns(self) -> int:
+        """When the writer last said that it lives, on the monotonic clock; 0 before the first time."""
+        return self._words[1]
+
+    def beat(self) -> None:
+        """The writer lives."""
+        self._words[1] = _CLOCK.now_ns()
 
     def wait(self, deadline_ns: int | None) -> bool:
         """Block until something was put since the last ``take`` (True) or the deadline passes (False)."""

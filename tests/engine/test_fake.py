@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import multiprocessing
+import pickle
 import threading
+from functools import partial
+from multiprocessing.connection import Connection
 
 import numpy as np
 import pytest
 
-from edge3vt.core.clock import NS_PER_MS, ManualClock
+from edge3vt.core.clock import NS_PER_MS, ManualClock, SystemClock
 from edge3vt.core.errors import EngineError
-from edge3vt.engine.fake import FakeSession
+from edge3vt.engine.fake import EXIT_CODE, FakeSession, Fault
 from tests import nets
 
 SPEC = nets.spec(32)
@@ -47,6 +51,56 @@ def test_faults_come_on_their_runs() -> None:
     with pytest.raises(EngineError, match="run 2 failed, as its script says"):
         run(session)
     assert np.isfinite(run(session)[0]).all()
+
+
+def test_outputs_that_are_wrong() -> None:
+    faults: dict[int, Fault] = {0: "inf", 1: "constant", 2: "shape", 3: "memory"}
+    session = FakeSession(SPEC, faults=faults)
+    assert np.isinf(run(session)[0]).all()
+    assert (run(session)[0][0].argmax(axis=0) == 1).all(), "of a black picture"
+    with pytest.raises(ValueError, match="broadcast"):
+        run(session)
+    with pytest.raises(MemoryError, match="run 3 found no memory, as its script says"):
+        run(session)
+    assert (run(session)[0][0].argmax(axis=0) == 0).all()
+
+
+def test_opening_can_fail() -> None:
+    with pytest.raises(EngineError, match="opening failed, as its script says"):
+        FakeSession(SPEC, start="raise")
+    with pytest.raises(MemoryError, match="opening"):
+        FakeSession(SPEC, start="memory")
+
+
+def test_faults_that_take_the_process_with_them() -> None:
+    spawn = multiprocessing.get_context("spawn")
+    leaves = spawn.Process(target=partial(FakeSession, SPEC, start="exit"))
+    leaves.start()
+    leaves.join(20)
+    assert leaves.exitcode == EXIT_CODE
+    said, theirs = spawn.Pipe(duplex=False)
+    holds = spawn.Process(target=hold_the_interpreter, args=(theirs,))
+    holds.start()
+    assert said.recv() == "begun"
+    assert not said.poll(0.2), "its other thread speaks only once in 20 ms, and not at all now"
+    holds.kill()
+    holds.join()
+
+
+def hold_the_interpreter(tell: Connection) -> None:
+    def later() -> None:
+        while True:
+            SystemClock().sleep_until_ns(SystemClock().now_ns() + 20 * NS_PER_MS)
+            tell.send("awake")
+
+    tell.send("begun")
+    threading.Thread(target=later, daemon=True).start()
+    FakeSession(SPEC, start="gil")
+
+
+def test_a_fake_opens_in_another_process() -> None:
+    opening = partial(FakeSession, SPEC, SystemClock(), latency_ms=(1, 2), faults={1: "exit"}, view=2)
+    assert run(pickle.loads(pickle.dumps(opening))())[1] == 2
 
 
 @pytest.mark.parametrize("end", [FakeSession.release, FakeSession.close])

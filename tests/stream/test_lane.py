@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pytest
 
 from edge3vt.core.clock import SystemClock
-from edge3vt.core.errors import ArtifactError
+from edge3vt.core.errors import ArtifactError, EngineError
 from edge3vt.core.frame import Crop, Frame
 from edge3vt.core.session import Session
 from edge3vt.core.spec import ModelSpec
-from edge3vt.engine.fake import FakeSession
+from edge3vt.engine.fake import FakeSession, Fault
 from edge3vt.stream.lane import Lane, LaneResult, ThreadLane
+from edge3vt.stream.process import ProcessLane
 
 SPEC = ModelSpec(1, "fake", "1", ("background", "bright"), 32, 32, 4, True, True, "")
 CROP = Crop(0, 0, 32, 32)
-LANES: list[Callable[[Callable[[], Session]], Lane]] = [ThreadLane]
+Make = Callable[[Callable[[], Session]], Lane]
+LANES: list[Make] = [ThreadLane, ProcessLane]
+every_lane = pytest.mark.parametrize("make", LANES)
 
 
 def frame(index: int, bright: bool = True) -> Frame:
@@ -32,9 +36,9 @@ def answer(lane: Lane, asked: Frame) -> LaneResult:
     return result
 
 
-@pytest.mark.parametrize("make", LANES)
-def test_a_frame_comes_back_as_its_own_mask(make: Callable[[Callable[[], Session]], Lane]) -> None:
-    lane = make(lambda: FakeSession(SPEC))
+@every_lane
+def test_a_frame_comes_back_as_its_own_mask(make: Make) -> None:
+    lane = make(partial(FakeSession, SPEC))
     for index, bright in enumerate((True, False, True)):
         result = answer(lane, frame(index, bright))
         assert (result.index, result.captured_ns, result.model_id) == (index, index * 1000, "fake-1")
@@ -45,12 +49,10 @@ def test_a_frame_comes_back_as_its_own_mask(make: Callable[[Callable[[], Session
     lane.close()
 
 
-@pytest.mark.parametrize("make", LANES)
-@pytest.mark.parametrize("fault", ["raise", "nan"])
-def test_a_failed_run_is_a_result_with_its_reason_and_the_next_one_works(
-    make: Callable[[Callable[[], Session]], Lane], fault: str
-) -> None:
-    lane = make(lambda: FakeSession(SPEC, faults={0: fault}))  # type: ignore[dict-item]  # parametrised literal
+@every_lane
+@pytest.mark.parametrize("fault", ["raise", "nan", "inf", "shape"])
+def test_a_failed_run_is_a_result_with_its_reason_and_the_next_one_works(make: Make, fault: Fault) -> None:
+    lane = make(partial(FakeSession, SPEC, faults={0: fault}))
     failed = answer(lane, frame(0))
     assert failed.mask is None
     assert failed.error
@@ -59,22 +61,52 @@ def test_a_failed_run_is_a_result_with_its_reason_and_the_next_one_works(
     lane.close()
 
 
-@pytest.mark.parametrize("make", LANES)
-def test_what_opening_raises_reaches_the_caller(make: Callable[[Callable[[], Session]], Lane]) -> None:
-    def damaged() -> Session:
-        raise ArtifactError("engine: damaged")
+def damaged() -> Session:
+    raise ArtifactError("engine: damaged\nin two lines")
 
+
+@every_lane
+def test_what_opening_raises_reaches_the_caller(make: Make) -> None:
     with pytest.raises(ArtifactError, match="damaged"):
         make(damaged)
+    with pytest.raises(EngineError, match="opening failed, as its script says"):
+        make(partial(FakeSession, SPEC, start="raise"))
 
 
-@pytest.mark.parametrize("make", LANES)
-def test_waiting_ends_at_the_deadline_without_a_result(make: Callable[[Callable[[], Session]], Lane]) -> None:
-    session = FakeSession(SPEC, faults={0: "hang"})
-    lane = make(lambda: session)
+@every_lane
+def test_waiting_ends_at_the_deadline_without_a_result(make: Make) -> None:
+    lane = make(partial(FakeSession, SPEC, SystemClock(), latency_ms=150))
     lane.offer(frame(0), CROP)
     assert not lane.wait(SystemClock().now_ns() + 20_000_000)
     assert lane.newest() is None
-    session.release()
-    assert lane.wait(None)
+    assert lane.wait(SystemClock().now_ns() + 10_000_000_000)
+    result = lane.newest()
+    assert result is not None
+    assert result.index == 0
+    assert not lane.wait(0), "it was given"
+    assert lane.newest() is result, "seen before or not"
+    lane.close()
+
+
+@every_lane
+def test_what_is_offered_while_the_engine_works_replaces_what_waits(make: Make) -> None:
+    lane = make(partial(FakeSession, SPEC, SystemClock(), latency_ms=100))
+    for index in range(3):
+        lane.offer(frame(index), CROP)
+        SystemClock().sleep_until_ns(SystemClock().now_ns() + 20_000_000)
+    seen = set()
+    while 2 not in seen:
+        assert lane.wait(SystemClock().now_ns() + 10_000_000_000)
+        result = lane.newest()
+        assert result is not None
+        seen.add(result.index)
+    assert 1 not in seen
+    lane.close()
+
+
+@every_lane
+def test_a_lane_is_on_and_closes_twice(make: Make) -> None:
+    lane = make(partial(FakeSession, SPEC))
+    assert lane.off == ""
+    lane.close()
     lane.close()
