@@ -160,7 +160,7 @@ class ProcessLane:
     def wait_beside(self, file: int | None, deadline_ns: int | None) -> bool:
         """The same, but also ends, with False, when that file becomes readable."""
         while not self._collect():
-            dead = self.exit_code is not None
+            dead = self._exit_code is not None  # as _collect saw it
             if dead and deadline_ns is None and file is None:
                 return False
             others = [] if file is None else [file]
@@ -206,7 +206,7 @@ class ProcessLane:
     def _await(self, files: list[Any], deadline_ns: int | None) -> list[Any]:
         """Sleep until one of the files is readable or the process ends; those that are, nothing at the deadline."""
         timeout_s = None if deadline_ns is None else max(deadline_ns - _CLOCK.now_ns(), 0) / NS_PER_S
-        sentinels = [self._process.sentinel] if self.exit_code is None else []
+        sentinels = [self._process.sentinel] if self._exit_code is None else []
         return select.select(files + sentinels, [], [], timeout_s)[0]
 
     def _collect(self) -> bool:
