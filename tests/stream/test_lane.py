@@ -16,12 +16,13 @@ from edge3vt.core.spec import ModelSpec
 from edge3vt.engine.fake import FakeSession, Fault
 from edge3vt.stream.lane import Lane, LaneResult, ThreadLane
 from edge3vt.stream.process import ProcessLane
+from edge3vt.stream.supervised import SupervisedLane
 
 SPEC = ModelSpec(1, "fake", "1", ("background", "bright"), 32, 32, 4, True, True, "")
 CROP = Crop(0, 0, 32, 32)
 Make = Callable[[Callable[[], Session]], Lane]
-LANES: list[Make] = [ThreadLane, ProcessLane]
-every_lane = pytest.mark.parametrize("make", LANES)
+LANES: list[Make] = [ThreadLane, ProcessLane, SupervisedLane, partial(SupervisedLane, standby=False)]
+every_lane = pytest.mark.parametrize("make", LANES, ids=["thread", "process", "supervised", "alone"])
 
 
 def frame(index: int, bright: bool = True) -> Frame:
