@@ -137,10 +137,7 @@ class Ledger:
             self._withheld.add(known_reason(seg.withheld, "engine failed" if failed else OTHER))
         self._shown += seg.shown
         self._states[seg.state] += 1
-        if seg.state is not self._last:
-            self._last = seg.state
-            if seg.state is not State.LIVE:
-                self._notices.add(seg.state.value)
+        self.noticed(seg.state)
 
     def lost(self, reason: str) -> None:
         """A frame of the source never left."""
@@ -148,6 +145,13 @@ class Ledger:
         self._miss(True)
         self._verdicts[Verdict.SKIPPED] += 1
         self._skipped.add(known_reason(reason))
+
+    def noticed(self, state: State) -> None:
+        """A state began, or goes on. By itself for a picture that leaves once more and is no frame of the source."""
+        if state is not self._last:
+            self._last = state
+            if state is not State.LIVE:
+                self._notices.add(state.value)
 
     def restarted(self, code: str) -> None:
         """A process was started anew. code: why, one of journal.CODES: HANG, EXIT, OOM."""

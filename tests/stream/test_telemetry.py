@@ -178,6 +178,15 @@ def test_states_and_their_beginnings_are_counted() -> None:
     assert "NO SIGNAL began 2 times" in lines(summary, "x")
 
 
+def test_a_picture_that_leaves_once_more_is_no_frame() -> None:
+    ledger = Ledger(16.7)
+    ledger.emitted(seg(0, Verdict.ON_TIME))
+    ledger.noticed(State.NO_SIGNAL)
+    ledger.noticed(State.NO_SIGNAL)
+    ledger.emitted(seg(1, Verdict.ON_TIME))
+    assert (ledger.summary().frames, ledger.summary().notices) == (2, {"NO SIGNAL": 1})
+
+
 @pytest.mark.timing
 def test_a_frame_costs_less_than_30_us() -> None:
     ledger, said = Ledger(16.7), seg(0, Verdict.ON_TIME, shown=True)
