@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from functools import cache, lru_cache
 
@@ -14,6 +15,8 @@ Colour = tuple[int, int, int]
 
 BACKGROUND: Colour = (16, 18, 22)
 REGULAR, BOLD = 400, 700
+_FONT_LOCK = threading.Lock()
+"""OpenCV's font is not for two threads at once: letters come out wrong, and would stay in the cache."""
 
 
 def line_height_px(size_px: int) -> int:
@@ -26,7 +29,8 @@ def rendered(text: str, size_px: int, colour: Colour, weight: int = REGULAR, bac
     height, width = line_height_px(size_px), text_width_px(text, size_px, weight)
     picture = np.full((height, max(width, 1), 3), background, dtype=np.uint8)
     baseline = (0, round(1.1 * size_px))
-    cv2.putText(picture, text, baseline, colour, _font(), size_px, weight)
+    with _FONT_LOCK:
+        cv2.putText(picture, text, baseline, colour, _font(), size_px, weight)
     picture.flags.writeable = False
     return picture
 
@@ -36,7 +40,8 @@ def text_width_px(text: str, size_px: int, weight: int = REGULAR) -> int:
     """Width of one line, with the space after its last letter."""
     if not text:
         return 0
-    x, _, width, _ = (int(side) for side in cv2.getTextSize((0, 0), text, (0, 0), _font(), size_px, weight))
+    with _FONT_LOCK:
+        x, _, width, _ = (int(side) for side in cv2.getTextSize((0, 0), text, (0, 0), _font(), size_px, weight))
     return x + width + 1
 
 
