@@ -16,8 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge3vt.core.frame import Frame, Pixels, Region
+from edge3vt.core.segmentation import State
 from edge3vt.core.spec import ModelSpec
-from edge3vt.picture.band import AMBER, GREEN, NOT_FOR_DIAGNOSIS, RED, layout_of
+from edge3vt.picture.band import NOT_FOR_DIAGNOSIS, STATE_COLOURS, layout_of
+from edge3vt.picture.text import BACKGROUND, BOLD, rendered
 from edge3vt.stream.barcode import CELLS, ROWS, place, read
 
 WIDTH, HEIGHT = 640, 480
@@ -29,8 +31,6 @@ SOLID = 0.75  # of an outline's rows; a dashed one covers two fifths
 MARGIN = 4  # px around the code that its outline reaches
 LEGEND = (0.3, 0.1)  # of the width and the height, in a corner: more than a legend of one class takes
 THIN = 5  # of so many rows, one is searched for an overlay that is not on the code
-LEAST_CHIP = 40  # pixels in the state's colour
-LIGHTS = {GREEN: "green", AMBER: "amber", RED: "red"}
 OLDEST_MS, NORMAL_PERIODS = 100, 2  # rule R2
 
 
@@ -39,8 +39,8 @@ class Sight:
     """What stands in one picture, seen at ``at_ns``.
 
     code: of the frame, its capture time in ms; None where none can be read. drawn: there is an overlay. origin: the
-    code of the frame that it came from; None where it is no code: of garbage. dashed: its outline. light: the colour
-    of the state, empty where none stands. altered: pixels outside overlay and status area that are not the source's;
+    code of the frame that it came from; None where it is no code: of garbage. dashed: its outline. said: the state
+    in letters, None where none is read. altered: pixels outside overlay and status area that are not the source's;
     None where the source's are not known.
     """
 
@@ -49,7 +49,7 @@ class Sight:
     drawn: bool
     origin: int | None
     dashed: bool
-    light: str
+    said: State | None
     altered: int | None
 
     @property
@@ -57,15 +57,28 @@ class Sight:
         """Of the mask, by the two codes."""
         return None if self.code is None or self.origin is None else self.code - self.origin
 
+    @property
+    def ai_gone(self) -> bool:
+        """The picture says that there is no AI, or that what it gives is worth nothing."""
+        return self.said in (State.AI_OFF, State.AI_INVALID)
+
+    @property
+    def lost(self) -> bool:
+        """The picture says that the source is gone."""
+        return self.said is State.NO_SIGNAL
+
 
 def look(picture: Pixels, at_ns: int, source: Pixels | None = None, spec: ModelSpec = SPEC) -> Sight:
     """Read an (H, W, 3) RGB picture. source: the (H, W) picture that it was composed from."""
     height, width = picture.shape[:2]
     at = place(width, height)
-    band, overlaid, plain = _areas(width, height, spec)
+    band, size_px, overlaid, plain = _areas(width, height, spec)
     tint = np.subtract(picture[: at.y1 + MARGIN, :, 2], picture[: at.y1 + MARGIN, :, 0], dtype=np.int16)
     thin = picture[band.y1 % height : band.y0 or height : THIN]  # an overlay that is not on the code
-    drawn = bool((tint[:, at.x0 - MARGIN : at.x1 + MARGIN] > TINT).any() or (thin[..., 2] > thin[..., 0]).any())
+    drawn = bool(
+        (tint[:, at.x0 - MARGIN : at.x1 + MARGIN] > TINT).any()
+        or (cv2.subtract(thin[..., 2], thin[..., 0]) > TINT).any()
+    )
     altered = None
     if source is not None:
         apart = np.asarray(cv2.absdiff(picture, cv2.cvtColor(source, cv2.COLOR_GRAY2RGB)), dtype=np.uint8)
@@ -77,9 +90,17 @@ def look(picture: Pixels, at_ns: int, source: Pixels | None = None, spec: ModelS
         drawn=drawn,
         origin=read(_bars(tint, at)) if drawn else None,
         dashed=drawn and _covered(tint, at) < SOLID,
-        light=_light(picture[band.y0 : band.y1]),
+        said=_said(picture[band.y0 : band.y1], size_px),
         altered=altered,
     )
+
+
+def warm(sizes: Iterable[tuple[int, int]] = ((WIDTH, HEIGHT),), spec: ModelSpec = SPEC) -> None:
+    """Render ahead what ``look`` compares with, for pictures of these sizes: fonts are not for two threads at once."""
+    for width, height in sizes:
+        _, size_px, _, _ = _areas(width, height, spec)
+        for state in State:
+            _words(state, size_px)
 
 
 def wrong(sight: Sight, period_ms: float) -> str:
@@ -93,18 +114,18 @@ def wrong(sight: Sight, period_ms: float) -> str:
         return "a mask of a later frame"
     if age > OLDEST_MS + 1:  # codes hold whole ms
         return "a mask older than 100 ms"
-    marked = sight.dashed and sight.light != "green"
+    marked = sight.dashed and sight.said is State.AI_LATE
     return "an old mask without its mark" if age > (NORMAL_PERIODS + 0.5) * period_ms + 1 and not marked else ""
 
 
 class Originals:
     """A source whose last ``kept`` pictures are remembered, as copies, by their code. Read in one thread.
 
-    given: the capture time of every frame that came, by its code.
+    given: the capture time of every frame that came, by its code; of the last ones where it is not to ``remember``.
     """
 
-    def __init__(self, frames: Iterable[Frame], kept: int = 128) -> None:
-        self._frames, self._kept = frames, kept
+    def __init__(self, frames: Iterable[Frame], kept: int = 128, *, remember: bool = True) -> None:
+        self._frames, self._kept, self._remember = frames, kept, remember
         self._pictures: dict[int, Pixels] = {}
         self.given: dict[int, int] = {}
 
@@ -115,7 +136,10 @@ class Originals:
                 self.given[code] = frame.captured_ns
                 self._pictures[code] = frame.luma.copy()
                 if len(self._pictures) > self._kept:
-                    self._pictures.pop(next(iter(self._pictures)))
+                    oldest = next(iter(self._pictures))
+                    del self._pictures[oldest]
+                    if not self._remember:
+                        del self.given[oldest]
             yield frame
 
     def of(self, picture: Pixels) -> Pixels | None:
@@ -125,8 +149,8 @@ class Originals:
 
 
 @lru_cache(maxsize=8)
-def _areas(width: int, height: int, spec: ModelSpec) -> tuple[Region, NDArray[np.bool_], NDArray[np.bool_]]:
-    """The status band, and the pixels that must be the source's: with an overlay, without one."""
+def _areas(width: int, height: int, spec: ModelSpec) -> tuple[Region, int, NDArray[np.bool_], NDArray[np.bool_]]:
+    """The status band, the height of its letters, and the pixels to be the source's: with an overlay, without one."""
     at = place(width, height)
     statements = tuple(filter(None, (NOT_FOR_DIAGNOSIS, spec.training, spec.model_id)))
     layout = layout_of(width, height, Region(0, 0, width, height), statements)
@@ -140,7 +164,7 @@ def _areas(width: int, height: int, spec: ModelSpec) -> tuple[Region, NDArray[np
         slice(layout.room.y1 - legend[1], layout.room.y1),
     ):
         overlaid[rows, : legend[0]] = overlaid[rows, width - legend[0] :] = False
-    return layout.band, overlaid, plain
+    return layout.band, layout.size_px, overlaid, plain
 
 
 def _bars(tint: NDArray[np.int16], at: Region) -> Pixels:
@@ -160,8 +184,21 @@ def _covered(tint: NDArray[np.int16], at: Region) -> float:
     return float(np.mean([tint[3 : ROWS - 3, x - 2 : x + 3].max(axis=1) > LINE for x in edges]))
 
 
-def _light(band: Pixels) -> str:
-    packed = band.astype(np.uint32) @ np.array([1 << 16, 1 << 8, 1], np.uint32)
-    counts = {name: int(np.count_nonzero(packed == (r << 16 | g << 8 | b))) for (r, g, b), name in LIGHTS.items()}
-    name = max(counts, key=lambda each: counts[each])
-    return name if counts[name] >= LEAST_CHIP else ""
+def _said(line: Pixels, size_px: int) -> State | None:
+    """The state whose letters stand on its colour; what follows them (an age, a code) is not read."""
+    for state, colour in STATE_COLOURS.items():
+        words = _words(state, size_px)
+        columns = np.flatnonzero((line[: len(words)] == colour).all(axis=(0, 2)))
+        if len(columns):
+            x = int(columns[0]) + size_px // 2
+            part = line[: len(words), x : x + words.shape[1]]
+            if part.shape == words.shape and np.array_equal(part, words):
+                return state
+    return None
+
+
+@lru_cache(maxsize=64)
+def _words(state: State, size_px: int) -> Pixels:
+    """Without their end, which the next letter changes."""
+    words = rendered(state.value, size_px, BACKGROUND, BOLD, STATE_COLOURS[state])
+    return words[:, : words.shape[1] * 3 // 4]

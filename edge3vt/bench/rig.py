@@ -12,7 +12,7 @@ from typing import Any
 
 import cv2
 
-from edge3vt.bench.oracle import HEIGHT, WIDTH, Originals, Sight, look
+from edge3vt.bench.oracle import HEIGHT, WIDTH, Originals, Sight, look, warm
 from edge3vt.core.clock import NS_PER_MS, NS_PER_S, SystemClock
 from edge3vt.core.segmentation import Segmentation
 from edge3vt.picture.draw import Composer
@@ -22,6 +22,7 @@ from edge3vt.stream.sinks.mailbox import Mailbox
 from edge3vt.stream.sources.test import Pattern
 from edge3vt.stream.telemetry import Ledger
 
+SIZES = ((WIDTH, HEIGHT), (800, 600))
 RATE_HZ = 60.0
 PERIOD_MS = 1000 / RATE_HZ
 BUDGET_MS = 16.7
@@ -67,24 +68,33 @@ def watch(
     script: Sequence[tuple[float, Callable[[], object]]] = (),
     sinks: Sequence[Callable[[Segmentation], object]] = (),
     ledger: Ledger | None = None,
+    most_s: float | None = None,
+    seen: Callable[[Sight], object] | None = None,
+    each: int = 1,
 ) -> Seen:
-    """Run the loop until the source ends. script: what to do so many seconds after its first frame, in a thread.
+    """Run the loop until the source ends, or for most_s seconds.
 
-    originals: the source is in this process, and pictures are compared with its own.
+    script: what to do so many seconds after the first frame, in a thread.
+    originals: the source is in this process, and pictures are compared with its own. seen: takes the sights, which
+    are not kept then; each: of so many pictures one is looked at.
     """
     cv2.setNumThreads(1)
     sys.setswitchinterval(0.0005)
     sights: list[Sight] = []
-    kept = Originals(source if originals else ())
+    take = seen or sights.append
+    kept = Originals(source if originals else (), remember=seen is None)
+    count = 0
 
     def see(item: tuple[Segmentation, int]) -> None:
         seg, at_ns = item
         assert seg.picture is not None, "there is a composer"
-        sights.append(look(seg.picture, at_ns, kept.of(seg.picture) if originals else None, lane.spec))
+        take(look(seg.picture, at_ns, kept.of(seg.picture) if originals else None, lane.spec))
 
     compose = Composer(lane.spec)
-    compose.warm(WIDTH, HEIGHT)
-    eyes: Mailbox[tuple[Segmentation, int]] = Mailbox(see, depth=DEPTH)
+    for size in SIZES:
+        compose.warm(*size)
+    warm(SIZES)
+    eyes: Mailbox[tuple[Segmentation, int]] = Mailbox(see, depth=DEPTH if seen is None else 4)
     stop = threading.Event()
     began_ns = 0
     with ExitStack() as stack:
@@ -98,7 +108,11 @@ def watch(
                 threading.Thread(target=_play, args=(script, began_ns, stop), name="script", daemon=True).start()
             for sink in sinks:
                 sink(seg)
-            eyes.put((seg, at_ns))
+            count += 1
+            if count % each == 0:
+                eyes.put((seg, at_ns))
+            if most_s is not None and at_ns - began_ns > most_s * NS_PER_S:
+                break
         ended_ns = CLOCK.now_ns()
     if (error := eyes.error) is not None:
         raise error

@@ -47,29 +47,31 @@ def segmentation(frame: Frame, result: LaneResult, state: State = State.LIVE, *,
     )
 
 
-@pytest.mark.parametrize(("lag", "light"), [(0, "green"), (1, "green"), (2, "green"), (3, "amber"), (5, "amber")])
+@pytest.mark.parametrize(
+    ("lag", "state"),
+    [(0, State.LIVE), (1, State.LIVE), (2, State.LIVE), (3, State.AI_LATE), (5, State.AI_LATE)],
+)
 def test_both_codes_are_read_from_what_the_composer_drew(
-    clip: tuple[Originals, list[Frame], list[LaneResult]], lag: int, light: str
+    clip: tuple[Originals, list[Frame], list[LaneResult]], lag: int, state: State
 ) -> None:
     kept, frames, results = clip
     compose = Composer(SPEC)
     for i in range(8, len(frames)):
-        state = State.AI_LATE if light == "amber" else State.LIVE
         picture = compose(segmentation(frames[i], results[i - lag], state))
         sight = look(picture, 7, kept.of(picture))
         assert sight.code == frames[i].captured_ns // NS_PER_MS
         assert sight.origin == frames[i - lag].captured_ns // NS_PER_MS
-        assert (sight.drawn, sight.light, sight.altered) == (True, light, 0)
+        assert (sight.drawn, sight.said, sight.altered) == (True, state, 0)
         assert wrong(sight, PERIOD_MS) == ""
         if i > 12:  # the composer has seen the source's period
             assert sight.dashed == (lag > 2)
 
 
-def test_no_overlay_is_no_overlay_and_says_why_in_red(clip: tuple[Originals, list[Frame], list[LaneResult]]) -> None:
+def test_no_overlay_is_no_overlay_and_says_why(clip: tuple[Originals, list[Frame], list[LaneResult]]) -> None:
     kept, frames, results = clip
     picture = Composer(SPEC)(segmentation(frames[9], results[9], State.AI_OFF, shown=False))
     sight = look(picture, 0, kept.of(picture))
-    assert (sight.drawn, sight.origin, sight.light, sight.altered) == (False, None, "red", 0)
+    assert (sight.drawn, sight.origin, sight.said, sight.altered) == (False, None, State.AI_OFF, 0)
     assert wrong(sight, PERIOD_MS) == ""
 
 
@@ -113,3 +115,11 @@ def test_a_picture_of_a_source_that_nobody_kept_has_no_source(
     assert short.of(picture) is None
     assert short.given == kept.given
     assert look(picture, 0, short.of(picture)).altered is None
+
+
+@pytest.mark.parametrize("state", State)
+@pytest.mark.parametrize("code", ["", "CRASHLOOP"])
+def test_every_state_is_read(clip: tuple[Originals, list[Frame], list[LaneResult]], state: State, code: str) -> None:
+    _, frames, results = clip
+    seg = replace(segmentation(frames[9], results[8], state, shown=False), code=code)
+    assert look(Composer(SPEC)(seg), 0).said is state
