@@ -18,7 +18,7 @@ from edge3vt.core.segmentation import Segmentation
 from edge3vt.stream.lane import ThreadLane
 from edge3vt.stream.process import ProcessLane
 
-SHORT_S, SHORT_MB_H = 6.0, 60_000.0
+SHORT_S, SHORT_MB_H = 4.0, 60_000.0
 """In seconds no slope is known to a megabyte an hour; a leak of a megabyte a frame is."""
 
 

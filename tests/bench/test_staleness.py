@@ -76,10 +76,10 @@ def test_a_run_in_which_nothing_broke_proves_nothing() -> None:
 
 def test_one_command_writes_the_record(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "staleness.json"
-    assert main(["20000", str(out)]) == 0
+    assert main(["12000", str(out)]) == 0
     record = read_record(out)
     assert record.passed
-    assert record.command == "python -m edge3vt.bench.staleness 20000 OUT --seed 1"
+    assert record.command == "python -m edge3vt.bench.staleness 12000 OUT --seed 1"
     assert record.machine.cores >= 1
     assert len(record.findings) == len(capsys.readouterr().out.splitlines())
     assert np.isfinite([f.figure for f in record.findings if f.figure is not None]).all()
