@@ -24,6 +24,7 @@ from edge3vt.learn.distillation import distillation_loss, to_grid
 from edge3vt.learn.losses import segmentation_loss, view_loss
 from edge3vt.learn.networks import output_stride
 from edge3vt.learn.recipe import Recipe, Schedule
+from edge3vt.learn.rounded import Rounded, rounded_losses
 from edge3vt.learn.validation import Looks, validate
 
 LOG = "log.jsonl"
@@ -71,7 +72,8 @@ def train(
             group["lr"] = rate
         _mode(bare, frozen=recipe.frozen_statistics)
         torch.manual_seed((recipe.seed << 32) + progress.step)
-        terms = losses(fabric, recipe, wrapped, next(source))
+        rounding = bare if isinstance(bare, Rounded) else None
+        terms = losses(fabric, recipe, wrapped, next(source), rounding)
         loss = torch.stack(list(terms.values())).sum()
         _check_finite("loss", loss, progress, folder)
         optimiser.zero_grad(set_to_none=True)
@@ -100,9 +102,16 @@ def train(
 
 
 def losses(
-    fabric: Fabric, recipe: Recipe, model: Callable[[Tensor], tuple[Tensor, Tensor | None]], batch: Batch
+    fabric: Fabric,
+    recipe: Recipe,
+    model: Callable[[Tensor], tuple[Tensor, Tensor | None]],
+    batch: Batch,
+    rounding: Rounded | None = None,
 ) -> dict[str, Tensor]:
-    """The terms of one batch, each already weighted, as of the batch of all processes."""
+    """The terms of one batch, each already weighted, as of the batch of all processes.
+
+    rounding: ``model`` itself, where it computes as INT8 will: its own answers in FP32 are then all it learns from.
+    """
     total = _AllReduce.apply if fabric.world_size > 1 else lambda sums: sums
 
     def moved(array: np.ndarray[tuple[int, ...], np.dtype[np.generic]]) -> Tensor:
@@ -110,6 +119,8 @@ def losses(
 
     pixels = moved(batch.pixels).float().contiguous(memory_format=torch.channels_last)
     logits, view = model(pixels)
+    if rounding is not None and view is not None:
+        return rounded_losses(rounding, (logits, view), pixels, total)
     logits = logits.float()
     masks, labelled = moved(batch.masks), moved(batch.labelled)
     terms = {"segmentation": segmentation_loss(logits, masks, total, labelled)}

@@ -75,6 +75,18 @@ class Teacher:
 
 
 @dataclass(frozen=True, slots=True)
+class Quantise:
+    """A fine-tune under the rounding of INT8 for TensorRT, with the weights of ``init`` in FP32 as the only teacher.
+
+    table: name or path of the calibration table of the model that those weights export to. keep_float: layers that stay
+    in floats, as in the engine's recipe.
+    """
+
+    table: str
+    keep_float: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Recipe:
     """A training. Paths are relative to the working folder.
 
@@ -104,6 +116,7 @@ class Recipe:
     augmentation: Augmentation = field(default_factory=Augmentation)
     teacher: Teacher | None = None
     distillation: Distillation = field(default_factory=Distillation)
+    quantise: Quantise | None = None
 
     def __post_init__(self) -> None:
         if self.schema != 1:
@@ -121,6 +134,10 @@ class Recipe:
             raise ConfigError("unlabelled_share and negative_share are shares of a batch, expected 0 to below 1")
         if self.unlabelled and self.teacher is None:
             raise ConfigError("unlabelled sets need a teacher; add [teacher], or leave them out")
+        if self.quantise is not None and (self.init is None or self.teacher is not None):
+            raise ConfigError(
+                "[quantise] needs init, whose weights are its only teacher; set it, and leave out [teacher]"
+            )
         d = self.distillation
         distils = bool(d.pseudo or d.kl or d.cwd or d.dist or d.temporal)
         if self.teacher is not None and not distils:

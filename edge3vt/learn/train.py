@@ -30,6 +30,7 @@ from edge3vt.learn.networks import build, gmac, output_stride
 from edge3vt.learn.pictures import Pictures, read_pictures
 from edge3vt.learn.recipe import Recipe
 from edge3vt.learn.record import TrainingRecord
+from edge3vt.learn.rounded import Rounded, rounded
 from edge3vt.learn.teacher import taught
 from edge3vt.learn.validation import looks, validate
 from edge3vt.learn.weights import find_weights, initialise, save_weights
@@ -51,6 +52,7 @@ def run_recipe(recipe: Recipe, out: Path, bar: Bar, *, resume: bool, minutes: fl
     model = build(recipe.network, len(classes))
     left = initialise(model, find_weights(recipe.init)) if recipe.init else []
     model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # its stub lacks it
+    trained = model if recipe.quantise is None else rounded(model, recipe, recipe.quantise)
     seen = looks(judged, classes, recipe.size, recipe.augmentation)
     if not len(seen.pixels):
         raise DataError(f"{recipe.data[0]}: no labelled picture in the split 'validation'; use edge3vt data split")
@@ -64,7 +66,9 @@ def run_recipe(recipe: Recipe, out: Path, bar: Bar, *, resume: bool, minutes: fl
         height=recipe.size,
         width=recipe.size,
         stride=output_stride(model, recipe.size),
-        has_view=_tells_views(pools) and _has_view(model, recipe.size),
+        has_view=trained.has_view
+        if isinstance(trained, Rounded)
+        else _tells_views(pools) and _has_view(model, recipe.size),
         full_range=True,
         training=recipe.training,
     )
@@ -74,7 +78,7 @@ def run_recipe(recipe: Recipe, out: Path, bar: Bar, *, resume: bool, minutes: fl
         progress = train(
             fabric,
             recipe,
-            model,
+            trained,
             pools,
             seen,
             out,
@@ -86,7 +90,7 @@ def run_recipe(recipe: Recipe, out: Path, bar: Bar, *, resume: bool, minutes: fl
     if not fabric.is_global_zero:
         return None
     with fabric.autocast():
-        found = validate(model, seen)
+        found = validate(trained, seen)
     save_weights(out / WEIGHTS, model, spec, recipe.network)
     draw_curves(out / LOG, out / CURVES)
     record = TrainingRecord(
