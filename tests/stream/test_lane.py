@@ -21,8 +21,8 @@ from edge3vt.stream.supervised import SupervisedLane
 SPEC = ModelSpec(1, "fake", "1", ("background", "bright"), 32, 32, 4, True, True, "")
 CROP = Crop(0, 0, 32, 32)
 Make = Callable[[Callable[[], Session]], Lane]
-LANES: list[Make] = [ThreadLane, ProcessLane, SupervisedLane, partial(SupervisedLane, standby=False)]
-every_lane = pytest.mark.parametrize("make", LANES, ids=["thread", "process", "supervised", "alone"])
+LANES: list[Make] = [ThreadLane, ProcessLane, partial(SupervisedLane, standby=False)]
+every_lane = pytest.mark.parametrize("make", LANES, ids=["thread", "process", "supervised"])
 
 
 def frame(index: int, bright: bool = True) -> Frame:

@@ -139,9 +139,8 @@ def test_a_frame_too_large_is_answered_with_its_reason() -> None:
         assert answer(lane, frame(1)).mask is not None
 
 
-@pytest.mark.parametrize("fault", ["hang", "gil"])
-def test_closing_never_hangs(fault: Fault) -> None:
-    lane = ProcessLane(partial(FAKE, faults={0: fault}))
+def test_closing_never_hangs() -> None:
+    lane = ProcessLane(partial(FAKE, faults={0: "gil"}))
     lane.offer(frame(0), CROP)
     assert not lane.wait(CLOCK.now_ns() + 50 * NS_PER_MS)
     pid, begun = lane.pid, CLOCK.now_ns()
@@ -194,10 +193,9 @@ def parent_of(fault: Fault, tell: str) -> None:
     threading.Event().wait()
 
 
-@pytest.mark.parametrize("fault", ["hang", "gil"])
-def test_the_child_goes_with_its_parent_whatever_it_is_doing(fault: Fault, tmp_path: Path) -> None:
+def test_the_child_goes_with_its_parent_even_while_it_holds_the_interpreter(tmp_path: Path) -> None:
     tell = tmp_path / "pid"
-    parent = multiprocessing.get_context("spawn").Process(target=parent_of, args=(fault, str(tell)))
+    parent = multiprocessing.get_context("spawn").Process(target=parent_of, args=("gil", str(tell)))
     parent.start()
     end = soon()
     while not (tell.exists() and tell.read_text().endswith(".")):
@@ -255,12 +253,12 @@ class Counting(FakeSession):
             view[...] = self.runs
 
 
-@pytest.mark.parametrize(("keep_warm_ms", "least", "most"), [(None, 2, 2), (20, 4, 32)])
+@pytest.mark.parametrize(("keep_warm_ms", "least", "most"), [(None, 2, 2), (20, 4, 17)])
 def test_pauses_are_kept_warm_only_when_asked(keep_warm_ms: float | None, least: int, most: int) -> None:
     with opened(partial(Counting, SPEC), keep_warm_ms=keep_warm_ms) as lane:
         CLOCK.sleep_until_ns(CLOCK.now_ns() + 200 * NS_PER_MS)
         assert answer(lane, frame(0)).view == 1, "nothing is kept warm before the first frame"
-        CLOCK.sleep_until_ns(CLOCK.now_ns() + 600 * NS_PER_MS)
+        CLOCK.sleep_until_ns(CLOCK.now_ns() + 300 * NS_PER_MS)
         runs = answer(lane, frame(1)).view
         assert runs is not None
         assert least <= runs <= most
