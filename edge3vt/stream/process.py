@@ -7,6 +7,7 @@ import multiprocessing
 import select
 import signal
 from contextlib import suppress
+from pathlib import Path
 from pickle import PicklingError
 from typing import Any
 
@@ -73,6 +74,8 @@ class ProcessLane:
         finally:
             theirs.close()
         self._exit_code: int | None = None
+        self._end = ""
+        self._killed_before = killed_for_memory()
         atexit.register(self._process.kill)  # before multiprocessing waits for a child that ignores its SIGTERM
         if opened:
             try:
@@ -110,8 +113,8 @@ class ProcessLane:
 
     @property
     def off(self) -> str:
-        """Empty while the process lives, else OOM or EXIT."""
-        return "" if (code := self.exit_code) is None else code_of(code)
+        """Empty while the process lives, else OOM, KILLED or EXIT."""
+        return "" if self.exit_code is None else self._end
 
     @property
     def pid(self) -> int:
@@ -122,7 +125,10 @@ class ProcessLane:
     def exit_code(self) -> int | None:
         """None while the process lives; negative: the signal that ended it."""
         if self._exit_code is None and not self._closed:
-            self._exit_code = self._process.exitcode
+            code = self._process.exitcode
+            if code is not None:
+                self._end = code_of(code, self._killed_before)
+            self._exit_code = code
         return self._exit_code
 
     @property
@@ -219,7 +225,7 @@ class ProcessLane:
                 if self._asked is not None and self._result.index == self._asked[0].index:
                     self._asked = None
             if code is not None and self._asked is not None:
-                self._fail(code_of(code))
+                self._fail(self._end)
         return self._unseen
 
     def _fail(self, code: str) -> None:
@@ -229,9 +235,28 @@ class ProcessLane:
         self._asked, self._unseen = None, True
 
 
-def code_of(exit_code: int) -> str:
-    """What the status line calls that end."""
-    return "OOM" if exit_code in (NO_MEMORY_CODE, -signal.SIGKILL) else "EXIT"
+def code_of(exit_code: int, killed_before: int | None = None) -> str:
+    """What the status line calls that end: OOM, KILLED or EXIT.
+
+    killed_before: how many processes the kernel had killed for memory when this one began; None: taken for OOM.
+    """
+    if exit_code == NO_MEMORY_CODE:
+        return "OOM"
+    if exit_code == -signal.SIGKILL:
+        now = killed_for_memory()
+        return "OOM" if killed_before is None or now is None or now > killed_before else "KILLED"
+    return "EXIT"
+
+
+def killed_for_memory() -> int | None:
+    """How many processes the kernel has killed for want of memory since it started (Linux 4.13); None if untold."""
+    try:
+        for line in Path("/proc/vmstat").read_text().splitlines():
+            if line.startswith("oom_kill "):
+                return int(line.split()[1])
+    except OSError:
+        pass
+    return None
 
 
 def _ending(exit_code: int | None) -> str:
