@@ -22,7 +22,7 @@ from edge3vt.core.errors import DataError
 from edge3vt.core.machine import this_machine
 from edge3vt.core.segmentation import Segmentation
 from edge3vt.engine.manifest import EngineManifest, VerifyReport
-from edge3vt.stream.lane import ThreadLane
+from edge3vt.stream.lane import Lane
 from edge3vt.stream.sinks.video import VideoSink
 from edge3vt.stream.sources import Source
 from edge3vt.stream.sources.dicom import DicomSource
@@ -52,7 +52,7 @@ def demo(
     clock, witness, totals_ms = SystemClock(), Witness(), list[float]()
     note("rendering the synthetic cine")
     cine = PhantomSource(PhantomClip(seed), clock, paced=True)
-    with closing(open_lane(engine)) as lane:
+    with closing(open_lane(engine, supervised=True)) as lane:
         note("running it at 60 Hz")
         on_phantom = (witness, lambda seg: totals_ms.append(seg.timing.total_ns / NS_PER_MS))
         phantom, phantom_lost = _record(cine, lane, out / "phantom.mp4", *on_phantom)
@@ -83,7 +83,7 @@ def demo(
 
 
 def _record(
-    frames: Source, lane: ThreadLane, path: Path, *watchers: Callable[[Segmentation], None]
+    frames: Source, lane: Lane, path: Path, *watchers: Callable[[Segmentation], None]
 ) -> tuple[StreamSummary, int]:
     """Run a source into a video; also returns how many emitted frames the video lacks."""
     with VideoSink(path, overwrite=True) as video:

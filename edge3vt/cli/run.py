@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import gc
+import os
+import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+import threading
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -26,18 +30,31 @@ from edge3vt.core.session import Session
 from edge3vt.core.spec import ModelSpec
 from edge3vt.engine.open import open_engine
 from edge3vt.picture.draw import Composer
-from edge3vt.stream.lane import ThreadLane
-from edge3vt.stream.runner import offline, stream
+from edge3vt.stream.health import Physician
+from edge3vt.stream.journal import Journal
+from edge3vt.stream.lane import Lane, ThreadLane
+from edge3vt.stream.metrics import Collector, MetricsServer, Ticker
+from edge3vt.stream.profile import Framing, read_profile
+from edge3vt.stream.rows import Rows
+from edge3vt.stream.runner import Sync, offline, stream
 from edge3vt.stream.sinks import Sink
 from edge3vt.stream.sources import Source
+from edge3vt.stream.sources.remote import RemoteSource
+from edge3vt.stream.supervised import SupervisedLane
 from edge3vt.stream.telemetry import Ledger, StreamSummary, lines
+from edge3vt.stream.trace import Trace
+from edge3vt.stream.tracking import CropPolicy
+from edge3vt.stream.watchdog import Watchdog
 
 SWITCH_INTERVAL_S = 0.0005
 """A thread that holds the interpreter gives it up after this long; Python's own 5 ms are a third of a frame."""
+HARD_EXIT_S = 3.0
 
 
 def run(
-    source: Annotated[str, typer.Argument(help="A .dcm clip, a video, a folder/ of pictures, or phantom://SEED.")],
+    source: Annotated[
+        str, typer.Argument(help="A .dcm clip, a video, a folder/, phantom://SEED, rtsp://, igtl:// or test://.")
+    ],
     sinks: Annotated[
         list[str] | None, typer.Argument(help="out.mp4, a folder/ for pictures, display:// or null:// (the default).")
     ] = None,
@@ -48,6 +65,19 @@ def run(
     offline: Annotated[
         bool, typer.Option("--offline", help="Every frame in order with its own mask, unpaced.")
     ] = False,
+    sync: Annotated[
+        Sync, typer.Option(help="passthrough: a frame leaves as soon as its mask is there; lockstep: at the budget.")
+    ] = "passthrough",
+    crop: Annotated[CropPolicy, typer.Option(help="track: look closer where the vessels are.")] = "acquire",
+    profile: Annotated[
+        list[str] | None, typer.Option(help="Where the ultrasound picture lies on the screen: a TOML file; repeatable.")
+    ] = None,
+    standby: Annotated[
+        bool, typer.Option(help="Keep a second engine open and warm, for when the first one hangs.")
+    ] = True,
+    metrics_port: Annotated[int | None, typer.Option(help="Figures for Prometheus, to this machine alone.")] = None,
+    log_lines: Annotated[Path | None, typer.Option(help="A JSON line of figures a second, into this file.")] = None,
+    trace: Annotated[Path | None, typer.Option(help="Every frame's way, for ui.perfetto.dev, into this file.")] = None,
     rate: Annotated[float | None, typer.Option(help="Pictures a second of a folder, in Hz.")] = None,
     classes: Annotated[
         Path | None, typer.Option(help="A class map in TOML: other names for the engine's classes.")
@@ -62,16 +92,40 @@ def run(
     if not budget_ms > 0:
         raise ConfigError(f"--budget-ms is {budget_ms:g}, expected a positive number of milliseconds, as in 16.7")
     clock = SystemClock()
+    framing = Framing([read_profile(name) for name in profile or ()])
+    ledger = Ledger(None if offline else budget_ms)
     with ExitStack() as stack:
+        watchdog = stack.enter_context(closing(Watchdog(clock)))  # before any process that would inherit its socket
         frames = open_source(source, clock, paced=not offline, rate_hz=rate)
+        if isinstance(frames, RemoteSource):
+            stack.callback(frames.close)
         outputs = [
             stack.enter_context(open_sink(uri, overwrite=overwrite, block=offline)) for uri in sinks or ["null://"]
         ]
-        lane = open_lane(engine or ready_engine(), class_map=classes)
+        watchers: list[Callable[[Segmentation], None]] = []
+        if trace is not None:
+            watchers.append(stack.enter_context(closing(Trace(trace))).emitted)
+        folder = engine or ready_engine()
+        lane = open_lane(folder, class_map=classes, supervised=not offline, standby=standby)
         stack.callback(lane.close)
+        _tell_figures(stack, clock, ledger, outputs, metrics_port, log_lines)
         for text in frames.notes:
             note(f"{source}: {text}")
-        summary = drive(frames, lane, outputs, clock, None if offline else budget_ms)
+        if not offline:
+            signal.signal(signal.SIGTERM, partial(_end, watchdog))
+        summary = drive(
+            frames,
+            lane,
+            outputs,
+            clock,
+            None if offline else budget_ms,
+            watchers,
+            sync=sync,
+            policy=crop,
+            framing=framing,
+            ledger=ledger,
+            watchdog=watchdog,
+        )
     dropped = sum(sink.dropped for sink in outputs)
     document = {
         "source": source,
@@ -84,29 +138,68 @@ def run(
     return finish("run", True, document, report, json=json)
 
 
-def open_lane(engine: Path, class_map: Path | None = None) -> ThreadLane:
-    """The engine folder in a thread of its own, under the names of ``class_map`` where one is given."""
+def open_lane(
+    engine: Path, class_map: Path | None = None, *, supervised: bool = False, standby: bool = False
+) -> ThreadLane | SupervisedLane:
+    """The engine folder in a thread, or in a process that is replaced, under the names of ``class_map`` where given."""
     names = None if class_map is None else read_toml(ClassMap, class_map)
-    return ThreadLane(partial(_open_renamed, engine, names, str(class_map)))
+    opened = partial(_open_renamed, engine, names, str(class_map))
+    return SupervisedLane(opened, standby=standby) if supervised else ThreadLane(opened)
 
 
 def drive(
     frames: Source,
-    lane: ThreadLane,
+    lane: Lane,
     sinks: Sequence[Sink],
     clock: Clock,
     budget_ms: float | None,
     watchers: Sequence[Callable[[Segmentation], None]] = (),
+    *,
+    sync: Sync = "passthrough",
+    policy: CropPolicy = "acquire",
+    framing: Framing | None = None,
+    ledger: Ledger | None = None,
+    watchdog: Watchdog | None = None,
 ) -> StreamSummary:
     """Run ``frames`` through the loop into ``sinks`` until they end or a sink is closed; offline without a budget."""
     cv2.setNumThreads(1)  # its workers would compete with the engine and the encoder
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     gc.collect()
     gc.freeze()  # what is alive now stays: later collections need not walk it
-    ledger = Ledger(budget_ms)
-    for seg in _loop(frames, lane, clock, budget_ms, ledger):
+    ledger = ledger or Ledger(budget_ms)
+    for sink in sinks:
+        sink.spec = lane.spec
+    compose = Composer(lane.spec)
+    compose.warm(frames.width, frames.height)
+
+    def notices() -> tuple[str, ...]:
+        return tuple(sink.notice for sink in sinks if sink.notice)
+
+    loop = (
+        offline(frames, lane, policy=policy, compose=compose, framing=framing, tell=notices, ledger=ledger, clock=clock)
+        if budget_ms is None
+        else stream(
+            frames,
+            lane,
+            budget_ms,
+            sync=sync,
+            policy=policy,
+            compose=compose,
+            framing=framing,
+            tell=notices,
+            ledger=ledger,
+            clock=clock,
+        )
+    )
+    first = True
+    for seg in loop:
         for sink in sinks:
             sink(seg)
+        if watchdog is not None:
+            if first:
+                watchdog.ready()
+            watchdog.delivered()
+        first = False
         for watch in watchers:
             watch(seg)
         if any(sink.closed for sink in sinks):
@@ -114,14 +207,50 @@ def drive(
     return ledger.summary()
 
 
-def _loop(
-    frames: Source, lane: ThreadLane, clock: Clock, budget_ms: float | None, ledger: Ledger
-) -> Iterator[Segmentation]:
-    compose = Composer(lane.spec)
-    compose.warm(frames.width, frames.height)
-    if budget_ms is None:
-        return offline(frames, lane, compose=compose, ledger=ledger, clock=clock)
-    return stream(frames, lane, budget_ms, compose=compose, ledger=ledger, clock=clock)
+def _tell_figures(
+    stack: ExitStack,
+    clock: Clock,
+    ledger: Ledger,
+    sinks: Sequence[Sink],
+    metrics_port: int | None,
+    log_lines: Path | None,
+) -> None:
+    """Start what tells of the run while it lasts, as far as it was asked for."""
+    if metrics_port is None and log_lines is None:
+        return
+    journal = Journal(clock)
+    physician = Physician(clock, alarm=partial(_alarm, journal))
+    physician.start()
+    stack.callback(physician.close)
+
+    def dropped() -> dict[str, int]:
+        return dict(Counter({type(sink).__name__: sink.dropped for sink in sinks}))
+
+    if metrics_port is not None:
+        collector = Collector(ledger, lambda: physician.newest, dropped)
+        stack.callback(MetricsServer(collector, metrics_port).close)
+    rows = None if log_lines is None else Rows(log_lines)
+    stack.callback(Ticker(ledger, rows, lambda: physician.newest, also=journal.flush).close)
+
+
+def _alarm(journal: Journal, name: str, value: float) -> None:
+    match name:
+        case "memory":
+            journal.say("MEMORY_GROWTH", mb_per_hour=value / 2**20)
+        case "descriptors":
+            journal.say("FD_GROWTH", value=value)
+        case _:
+            journal.say("HOT", temperature_c=value)
+
+
+def _end(watchdog: Watchdog, *_: object) -> None:
+    """On SIGTERM: the loop ends as if interrupted, recordings are finished, and after HARD_EXIT_S nothing waits."""
+    watchdog.stopping()
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a second one ends it at once
+    timer = threading.Timer(HARD_EXIT_S, os._exit, (143,))
+    timer.daemon = True
+    timer.start()
+    raise KeyboardInterrupt
 
 
 class _Renamed:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -14,7 +15,9 @@ from edge3vt.stream.sinks import Sink
 from edge3vt.stream.sources import Source
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".mpeg", ".mpg", ".avi", ".mkv")
-SOURCE_SCHEMES = ("file", "dicom", "folder", "phantom")
+SOURCE_SCHEMES = ("file", "dicom", "folder", "phantom", "rtsp", "igtl", "test")
+LIVE_SCHEMES = ("rtsp", "igtl", "test")
+"""Sources that can hang or go away: each is read in a process of its own, and opened again."""
 SINK_SCHEMES = ("file", "folder", "display", "null")
 
 
@@ -28,6 +31,10 @@ class _Target:
 def open_source(uri: str, clock: Clock, *, paced: bool, rate_hz: float | None = None) -> Source:
     """The source that ``uri`` names. Raises ConfigError for an unknown kind, DataError for what cannot be read."""
     target = _parse(uri, SOURCE_SCHEMES, writing=False)
+    if target.kind in LIVE_SCHEMES:
+        if not paced:
+            raise ConfigError(f"{uri}: a live source has no --offline; record it first, or leave --offline out")
+        return _live(uri, target)
     match target.kind:
         case "phantom":
             from edge3vt.stream.sources.phantom import PhantomClip, PhantomSource
@@ -45,6 +52,48 @@ def open_source(uri: str, clock: Clock, *, paced: bool, rate_hz: float | None = 
             from edge3vt.stream.sources.video import VideoSource
 
             return VideoSource(target.path, clock, paced=paced)
+
+
+def _live(uri: str, target: _Target) -> Source:
+    """rtsp://..., igtl://HOST:PORT?device=NAME, test://PATTERN?rate=60&width=1024&height=768&seconds=10&faults=..."""
+    from edge3vt.core.clock import SystemClock
+    from edge3vt.stream.sources.remote import RemoteSource
+
+    match target.kind:
+        case "rtsp":
+            from edge3vt.stream.sources.rtsp import RtspSource
+
+            return RemoteSource(partial(RtspSource, uri, SystemClock()))
+        case "igtl":
+            from edge3vt.stream.sources.igtl import IgtlSource
+
+            parts = urlsplit(uri)
+            _check_settings(uri, target, ("device",))
+            device = target.query.get("device", "")
+            host = parts.hostname or "127.0.0.1"
+            return RemoteSource(partial(IgtlSource, host, parts.port or 18944, SystemClock(), device=device))
+        case _:
+            from edge3vt.stream.sources.test import Pattern, PatternSource
+
+            _check_settings(uri, target, ("rate", "width", "height", "seconds", "faults"))
+            try:
+                pattern = Pattern(
+                    pattern=str(target.path) if str(target.path) != "." else "speckle",
+                    rate_hz=float(target.query.get("rate", 60)),
+                    width=int(target.query.get("width", 1024)),
+                    height=int(target.query.get("height", 768)),
+                    seconds=float(target.query["seconds"]) if "seconds" in target.query else None,
+                    faults=target.query.get("faults", ""),
+                )
+            except ValueError as error:
+                raise ConfigError(f"{uri}: {error}; expected numbers, as in test://speckle?rate=60") from error
+            return RemoteSource(partial(PatternSource, pattern, SystemClock()))
+
+
+def _check_settings(uri: str, target: _Target, known: tuple[str, ...]) -> None:
+    for key in target.query:
+        if key not in known:
+            raise ConfigError(f"{uri}: unknown setting '{key}'{suggestion(key, known)}")
 
 
 def open_sink(uri: str, *, overwrite: bool, block: bool) -> Sink:
@@ -101,10 +150,7 @@ def _parse(uri: str, schemes: tuple[str, ...], *, writing: bool) -> _Target:
 
 def _display_arguments(uri: str, target: _Target) -> dict[str, Path]:
     """display://?snapshots=FOLDER&queue=FOLDER"""
-    known = ("snapshots", "queue")
-    for key in target.query:
-        if key not in known:
-            raise ConfigError(f"{uri}: unknown display setting '{key}'{suggestion(key, known)}")
+    _check_settings(uri, target, ("snapshots", "queue"))
     return {key: Path(value) for key, value in target.query.items()}
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
 from typing import Literal
 
-from edge3vt.core.clock import NS_PER_MS, Clock, SystemClock
+from edge3vt.core.clock import NS_PER_MS, NS_PER_S, Clock, SystemClock
 from edge3vt.core.errors import ConfigError
 from edge3vt.core.frame import Frame
 from edge3vt.core.segmentation import Segmentation, State, Verdict
@@ -22,6 +22,8 @@ from edge3vt.stream.telemetry import Ledger
 from edge3vt.stream.tracking import CropPolicy
 from edge3vt.stream.watch import Seen, Watch
 
+AGAIN_NS = NS_PER_S
+"""A source that stays silent is said to be so this often: whoever waits for pictures sees that the loop lives."""
 Sync = Literal["passthrough", "lockstep"]
 
 
@@ -48,7 +50,7 @@ def stream(
     capture + budget. policy: track looks closer where the vessels are. compose: draws the picture, within the budget.
     framing: where the ultrasound picture lies, where the source does not say. ladder: asks less of the engine while it
     is late; ``moved`` hears of it. tell: notices for the status line. ledger: receives what happened to every frame.
-    When the source falls silent its last frame leaves once more, as NO SIGNAL. Raises ConfigError for a budget that is
+    While the source is silent its last frame leaves again, as NO SIGNAL. Raises ConfigError for a budget that is
     not positive, and whatever the source raises.
     """
     if not budget_ms > 0:
@@ -73,7 +75,7 @@ def stream(
                 lane.wait(wake_ns)
                 wake_ns = clock.now_ns()
             elif not waiting:
-                wake_ns = entry.watch.wake_ns()
+                wake_ns = entry.wake_ns()
             arrived, lost = intake.take(wake_ns)
             for _ in range(lost):
                 showing.ledger.lost("loop behind the source")
@@ -151,10 +153,10 @@ class _Entry:
         self._framing, self.watch, self._ladder, self._moved, self._showing = framing, watch, ladder, moved, showing
         self.period = Period()  # by capture times: a loop that was late itself must not find old masks fresh
         self._infer_ns: int | None = None
-        self._silent = False
+        self._told_ns: int | None = None
 
     def step(self, frame: Frame, now_ns: int) -> Arrived:
-        self._silent = False
+        self._told_ns = None
         framed = self._framing.step(frame)
         said = self.watch.step(framed, now_ns)
         if said.changed.startswith(("format", "layout", "signal", "source")):  # the region may be another one
@@ -190,8 +192,15 @@ class _Entry:
         if (move := self._ladder.step(events, now_ns)) is not None:
             self._moved(move)
 
+    def wake_ns(self) -> int | None:
+        """When ``silence`` has something to say if nothing comes."""
+        return self.watch.wake_ns() if self._told_ns is None else self._told_ns + AGAIN_NS
+
     def silence(self, now_ns: int) -> Seen | None:
-        """What is to be said of a source that has fallen silent, once a time."""
-        said = None if self._silent else self.watch.silence(now_ns)
-        self._silent = self._silent or said is not None
+        """What is to be said of a source that has fallen silent, at once and then every AGAIN_NS."""
+        if self._told_ns is not None and now_ns - self._told_ns < AGAIN_NS:
+            return None
+        said = self.watch.silence(now_ns)
+        if said is not None:
+            self._told_ns = now_ns
         return said

@@ -128,6 +128,8 @@ class Showing:
         seg = replace(seg, picture=picture, timing=timing, emitted_late=late)
         if notice is None:
             self.ledger.emitted(seg)
+        else:
+            self.ledger.noticed(notice)
         return seg
 
     def _state(self, frame: Frame, said: Seen, newest: LaneResult | None, period_ns: float) -> tuple[State, str, str]:
