@@ -37,6 +37,7 @@ DOCUMENTS = {
     "benchmarks/results/learning": ("edge3vt.bench.comparison", "Comparison"),
     "benchmarks/results/following": ("edge3vt.bench.followed", "Record"),
     "benchmarks/results/referee": ("edge3vt.bench.referee", "Referee"),
+    "benchmarks/results/sensitivity": ("edge3vt.calibrate.sensitivity", "Sensitivity"),
 }
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 MODULES = sorted((ROOT / "edge3vt").rglob("*.py"))
