@@ -199,6 +199,7 @@ class Worker:
         try:
             cut(frame, crop, self._pixels[0, 0])
             prepared = inferred = clock.now_ns()
+            self._logits.fill(np.nan)  # an engine that writes nothing must not pass the last mask on as new
             self._session.run(self._pixels, self._logits, self._view)
             inferred = clock.now_ns()
             mask, scores = make_mask(self._logits, spec.stride)

@@ -111,3 +111,15 @@ def test_a_lane_is_on_and_closes_twice(make: Make) -> None:
     assert lane.off == ""
     lane.close()
     lane.close()
+
+
+def test_an_engine_that_writes_nothing_gives_no_mask() -> None:
+    session = FakeSession(SPEC)
+    written = session.run
+    session.run = lambda pixels, logits, view=None: written(pixels, logits, view) if not session.runs else None  # type: ignore[method-assign]
+    lane = ThreadLane(lambda: session)
+    assert answer(lane, frame(0)).mask is not None
+    silent = answer(lane, frame(1))
+    assert silent.mask is None, "the last one must not stand for it"
+    assert silent.error
+    lane.close()
