@@ -22,10 +22,11 @@ FIRST = 0
 class Rules:
     """When a process is given up. An engine that needs longer than hang_ns for a frame is taken for one that hangs.
 
-    hang_ns leaves time to say it on the picture within 250 ms. open_ns: the longest that opening may take.
+    hang_ns leaves time to say it on the picture within 250 ms of the last good one: for a look, two frames at 60 Hz
+    and their composing. open_ns: the longest that opening may take.
     """
 
-    hang_ns: int = 200 * NS_PER_MS
+    hang_ns: int = 170 * NS_PER_MS
     kill_ns: int = NS_PER_S
     open_ns: int = 120 * NS_PER_S
     restarts: int = 5
