@@ -4,11 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from edge3vt.core.documents import read_toml
+from edge3vt.bench.referee import Referee
+from edge3vt.core.digest import sha256_file
+from edge3vt.core.documents import read_json, read_toml
 from edge3vt.core.errors import ConfigError
-from edge3vt.core.shipped import documents
+from edge3vt.core.shipped import documents, find
 from edge3vt.engine.recipe import EngineRecipe, TensorRt
 
+RESULTS = Path(__file__).parents[2] / "benchmarks" / "results" / "referee"
 GOOD = {
     "schema": "1",
     "name": '"a-1"',
@@ -139,3 +142,16 @@ def test_each_recipe_that_ships_says_what_it_needs_and_its_name_is_its_files(tmp
         assert (len(recipe.singles()) > 1) == (recipe.candidates is not None)
     devices = {"orin-nano", "orin-nx", "agx-orin", "thor", "rtx", "x86", "arm"}
     assert {n for n, p in documents("recipe").items() if read_toml(EngineRecipe, p).candidates} == devices
+
+
+def test_what_tensorrt_recipes_quantise_is_what_the_referee_passed() -> None:
+    record = read_json(Referee, RESULTS / "student-s384-tensorrt.json")
+    assert record.passed
+    kept = {one.keep_float for one in record.candidates if one.name.startswith("tensorrt")}
+    recipes = [read_toml(EngineRecipe, path) for path in documents("recipe").values()]
+    quantised = [r for r in recipes if r.runtime == "tensorrt" and r.precision == "int8"]
+    assert len(quantised) == 7
+    for recipe in quantised:
+        assert recipe.model == "student-s384"
+        assert {recipe.keep_float} == kept
+        assert sha256_file(find("table", recipe.table or "")) == record.table_sha256

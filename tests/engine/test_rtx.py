@@ -15,9 +15,10 @@ import pytest
 from edge3vt.calibrate.half import to_half
 from edge3vt.calibrate.qdq import insert
 from edge3vt.calibrate.table import CalibrationTable
-from edge3vt.core.documents import read_json
+from edge3vt.core.documents import read_json, read_toml
 from edge3vt.core.errors import ArtifactError
-from edge3vt.engine.recipe import Precision, TensorRt
+from edge3vt.core.shipped import documents, find
+from edge3vt.engine.recipe import EngineRecipe, Precision, TensorRt
 from edge3vt.engine.tensorrt import logger
 from edge3vt.engine.tensorrt_builder import check_prepared, configured, detected, parsed, way
 
@@ -87,6 +88,15 @@ def test_one_convolution_left_in_float_is_seen(prepared: Callable[..., bytes]) -
     model = prepared("int8", frozenset({"smooth1"}))
     kinds = convolutions(compiled(model, "int8", "SM89"))
     assert {name for name, kind in kinds.items() if kind != ("int8", "int8")} == {"smooth1"}
+
+
+@pytest.mark.parametrize("card", CARDS)
+def test_what_the_recipes_build_compiles_with_int8_in_every_convolution_but_those_kept(fp32: bytes, card: str) -> None:
+    recipe = read_toml(EngineRecipe, documents("recipe")["rtx-int8"])
+    table = read_json(CalibrationTable, find("table", recipe.table or ""))
+    kinds = convolutions(compiled(insert(fp32, table, "tensorrt-fp16", recipe.keep_float), "int8", card))
+    assert {name for name, kind in kinds.items() if kind != ("int8", "int8")} == set(recipe.keep_float) & kinds.keys()
+    assert set(recipe.keep_float) <= kinds.keys()
 
 
 def test_what_the_parser_refuses_is_named(prepared: Callable[..., bytes]) -> None:
