@@ -9,13 +9,13 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from itertools import islice
 
 import numpy as np
 import pytest
 
-from edge3vt.core.clock import NS_PER_S, SystemClock
+from edge3vt.core.clock import SystemClock
 from edge3vt.core.errors import BackendMissingError, ConfigError, DataError
 from edge3vt.core.frame import Frame, Layout, Pixels, Region
 from edge3vt.stream.barcode import read
@@ -31,6 +31,7 @@ import sys, time
 import numpy as np, pyigtl
 from edge3vt.stream.barcode import draw
 server = pyigtl.OpenIGTLinkServer(port=int(sys.argv[1]), local_server=True)
+print("ready", flush=True)
 matrix = np.diag([0.2, 0.2, 1.0, 1.0])
 number = 0
 while True:
@@ -58,16 +59,12 @@ def free_port() -> int:
 def server() -> Iterator[int]:
     """The port of pyigtl's server, which sends a grey and a colour device; it takes one client."""
     port = free_port()
-    process = subprocess.Popen([sys.executable, "-c", SERVER, str(port)])
-    for _ in range(200):
-        with suppress(OSError), socket.socket() as probe:
-            probe.bind(("127.0.0.1", port))
-            CLOCK.sleep_until_ns(CLOCK.now_ns() + NS_PER_S // 20)
-            continue
-        break
+    process = subprocess.Popen([sys.executable, "-c", SERVER, str(port)], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"ready\n"
     yield port
     process.kill()
-    process.wait()
+    process.communicate()
 
 
 @needs_pyigtl
