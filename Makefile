@@ -27,11 +27,12 @@ clean:
 	rm -rf .venv .venv-dev build dist out engines/build .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 
 .venv/$(PY)-installed: EXTRAS := openvino
-.venv-dev/$(PY)-installed: EXTRAS := openvino,window,train,bundle,metrics,dev
+.venv-dev/$(PY)-installed: EXTRAS := openvino,window,train,bundle,metrics,igtl,v4l2,dev
+.venv-dev/$(PY)-installed: BUILT := crcmod  # pyigtl's, as source only: built apart, with the tools it wants
 
 %/$(PY)-installed: pyproject.toml $(PINS) | %/$(PY)
 	@echo "installing edge3vt[$(EXTRAS)] into $*"
-	$*/bin/python -m pip install -q --disable-pip-version-check -c $(PINS) hatchling
+	$*/bin/python -m pip install -q --disable-pip-version-check -c $(PINS) hatchling $(BUILT)
 	$*/bin/python -m pip install -q --disable-pip-version-check -c $(PINS) --no-build-isolation -e '.[$(EXTRAS)]'
 	@touch $@
 
