@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from edge3vt.cli.live import LIVE_SCHEMES, open_live, settings
 from edge3vt.core.clock import Clock
 from edge3vt.core.documents import suggestion
 from edge3vt.core.errors import ConfigError
@@ -15,9 +15,7 @@ from edge3vt.stream.sinks import Sink
 from edge3vt.stream.sources import Source
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".mpeg", ".mpg", ".avi", ".mkv")
-SOURCE_SCHEMES = ("file", "dicom", "folder", "phantom", "rtsp", "igtl", "test")
-LIVE_SCHEMES = ("rtsp", "igtl", "test")
-"""Sources that can hang or go away: each is read in a process of its own, and opened again."""
+SOURCE_SCHEMES = ("file", "dicom", "folder", "phantom", "replay", *LIVE_SCHEMES)
 SINK_SCHEMES = ("file", "folder", "display", "null")
 
 
@@ -34,12 +32,16 @@ def open_source(uri: str, clock: Clock, *, paced: bool, rate_hz: float | None = 
     if target.kind in LIVE_SCHEMES:
         if not paced:
             raise ConfigError(f"{uri}: a live source has no --offline; record it first, or leave --offline out")
-        return _live(uri, target)
+        return open_live(uri, rate_hz=rate_hz)
     match target.kind:
         case "phantom":
             from edge3vt.stream.sources.phantom import PhantomClip, PhantomSource
 
             return PhantomSource(PhantomClip(**_phantom_arguments(uri, target)), clock, paced=paced)
+        case "replay":
+            from edge3vt.stream.sources.replay import ReplaySource
+
+            return ReplaySource(target.path, clock, paced=paced, **_replay_arguments(uri))
         case "dicom":
             from edge3vt.stream.sources.dicom import DicomSource
 
@@ -52,42 +54,6 @@ def open_source(uri: str, clock: Clock, *, paced: bool, rate_hz: float | None = 
             from edge3vt.stream.sources.video import VideoSource
 
             return VideoSource(target.path, clock, paced=paced)
-
-
-def _live(uri: str, target: _Target) -> Source:
-    """rtsp://..., igtl://HOST:PORT?device=NAME, test://PATTERN?rate=60&width=1024&height=768&seconds=10&faults=..."""
-    from edge3vt.core.clock import SystemClock
-    from edge3vt.stream.sources.remote import RemoteSource
-
-    match target.kind:
-        case "rtsp":
-            from edge3vt.stream.sources.rtsp import RtspSource
-
-            return RemoteSource(partial(RtspSource, uri, SystemClock()))
-        case "igtl":
-            from edge3vt.stream.sources.igtl import IgtlSource
-
-            parts = urlsplit(uri)
-            _check_settings(uri, target, ("device",))
-            device = target.query.get("device", "")
-            host = parts.hostname or "127.0.0.1"
-            return RemoteSource(partial(IgtlSource, host, parts.port or 18944, SystemClock(), device=device))
-        case _:
-            from edge3vt.stream.sources.test import Pattern, PatternSource
-
-            _check_settings(uri, target, ("rate", "width", "height", "seconds", "faults"))
-            try:
-                pattern = Pattern(
-                    pattern=str(target.path) if str(target.path) != "." else "speckle",
-                    rate_hz=float(target.query.get("rate", 60)),
-                    width=int(target.query.get("width", 1024)),
-                    height=int(target.query.get("height", 768)),
-                    seconds=float(target.query["seconds"]) if "seconds" in target.query else None,
-                    faults=target.query.get("faults", ""),
-                )
-            except ValueError as error:
-                raise ConfigError(f"{uri}: {error}; expected numbers, as in test://speckle?rate=60") from error
-            return RemoteSource(partial(PatternSource, pattern, SystemClock()))
 
 
 def _check_settings(uri: str, target: _Target, known: tuple[str, ...]) -> None:
@@ -152,6 +118,11 @@ def _display_arguments(uri: str, target: _Target) -> dict[str, Path]:
     """display://?snapshots=FOLDER&queue=FOLDER"""
     _check_settings(uri, target, ("snapshots", "queue"))
     return {key: Path(value) for key, value in target.query.items()}
+
+
+def _replay_arguments(uri: str) -> dict[str, Any]:
+    """replay://PATH?loops=0, for ever"""
+    return settings(uri, urlsplit(uri).query, {"loops": (int, "a whole number, 0 for ever")})
 
 
 def _phantom_arguments(uri: str, target: _Target) -> dict[str, Any]:

@@ -43,7 +43,7 @@ class RtspSource:
         region: Region | None = None,
         mm_per_px: float | None = None,
     ) -> None:
-        self._shown, self._clock, self._region, self._mm_per_px = _without_password(url), clock, region, mm_per_px
+        self._shown, self._clock, self._region, self._mm_per_px = without_password(url), clock, region, mm_per_px
         self.name, self.frames, self.notes = self._shown, None, ("times are those of arrival",)
         self.tally = Tally()
         self._container: Any = None
@@ -132,7 +132,8 @@ class RtspSource:
         return DataError(f"{self._shown}: {what} ({why}); check address, network and sender")
 
 
-def _without_password(url: str) -> str:
+def without_password(url: str) -> str:
+    """The URL as it may be shown."""
     scheme, separator, rest = url.partition("://")
     with suppress(ValueError):
         rest = rest[rest[: rest.index("/") if "/" in rest else len(rest)].rindex("@") + 1 :]
