@@ -40,6 +40,7 @@ from edge3vt.stream.runner import Sync, offline, stream
 from edge3vt.stream.sinks import Sink
 from edge3vt.stream.sources import Source
 from edge3vt.stream.sources.remote import RemoteSource
+from edge3vt.stream.sources.rtsp import without_password
 from edge3vt.stream.supervised import SupervisedLane
 from edge3vt.stream.telemetry import Ledger, StreamSummary, lines
 from edge3vt.stream.trace import Trace
@@ -110,7 +111,7 @@ def run(
         stack.callback(lane.close)
         _tell_figures(stack, clock, ledger, outputs, metrics_port, log_lines)
         for text in frames.notes:
-            note(f"{source}: {text}")
+            note(f"{without_password(source)}: {text}")
         if not offline:
             signal.signal(signal.SIGTERM, partial(_end, watchdog))
         summary = drive(
@@ -128,7 +129,7 @@ def run(
         )
     dropped = sum(sink.dropped for sink in outputs)
     document = {
-        "source": source,
+        "source": without_password(source),
         "stream": summary,
         "sinks": [{"written": s.written, "dropped": s.dropped} for s in outputs],
     }
