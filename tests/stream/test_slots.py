@@ -160,7 +160,7 @@ def test_nothing_torn_crosses_between_processes(racing: Slots) -> None:
 
 def test_planted_without_the_sequence_torn_bodies_cross(racing: Slots, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(racing, "_stands", lambda number: True)
-    assert torn_until(racing, seen=10**9, torn=1) == 1
+    assert torn_until(racing, seen=10**9, torn=1) >= 1, "one look may hold two"
 
 
 def test_a_damaged_record_is_lost_and_counted_whatever_was_damaged() -> None:
