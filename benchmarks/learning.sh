@@ -7,6 +7,7 @@
 #   benchmarks/learning.sh ablation    which term of the distillation gives what
 #   benchmarks/learning.sh labels      its gain against the number of labelled stills
 #   benchmarks/learning.sh carry       do phantoms of arms teach what real nerves and vessels look like?
+#   benchmarks/learning.sh shipped     the sets and the training of the student that ships; CLIPS, SCREENS: what is no view
 #   benchmarks/learning.sh row phantom deeplab 1     one training and its evaluations
 #   benchmarks/learning.sh int8 phantom student 1    the same of a student, and its INT8 form
 #
@@ -17,6 +18,8 @@ set -euo pipefail
 
 OUT=${OUT:-out/learning}
 USGRA=${USGRA:-../shared/data/usgra-seg}
+CLIPS=${CLIPS:-../shared/data/clips}
+SCREENS=${SCREENS:-../shared/data/screens}
 RESULTS=benchmarks/results/learning
 SETS=$OUT/sets
 
@@ -36,6 +39,28 @@ sets_usgra() {
     edge3vt data import "$USGRA/train" "$SETS/usgra-$fold" --classes docs/usgra-seg.toml --patient-from file --keep-names
     edge3vt data split "$SETS/usgra-$fold" --fold "$fold/3"
   done
+}
+
+# sets_shipped: phantoms on screens of three sizes; six clips and six screens of other views, named here
+sets_shipped() {
+  local width each
+  local -A sizes=([800]=800x600 [1024]=1024x768 [512]=512x512) cases=([800]=1000 [1024]=1200 [512]=800) seeds=([800]=14000000 [1024]=13000000 [512]=15000000)
+  for width in 800 1024 512; do
+    there "$SETS/ship-$width" && continue
+    edge3vt phantom "$SETS/ship-$width" --cases "${cases[$width]}" --pictures 2 --seed "${seeds[$width]}" --size "${sizes[$width]}"
+    edge3vt data split "$SETS/ship-$width" --shares 0.95,0.05,0 --seed 1
+  done
+  mkdir -p "$OUT/negative/clips" "$OUT/negative/screens/pictures"
+  for each in 132943 133043 133138 133232 133327 133410; do
+    cp "$CLIPS/Reg_pat1Image_$each.mpeg" "$OUT/negative/clips/"
+  done
+  for each in 4CH ABDOMINAL BRAIN-TV FEMUR KIDNEYS LVOT; do cp "$SCREENS/$each.png" "$OUT/negative/screens/pictures/"; done
+  printf 'schema = 1\nclasses = ["background", "pulmonary_artery", "aortic_arch", "superior_vena_cava", "trachea", "spine"]\npictures = "pictures"\nmasks = ""\n' \
+    > "$OUT/negative/screens/classes.toml"
+  there "$SETS/negative-clips" || edge3vt data import "$OUT/negative/clips" "$SETS/negative-clips" \
+    --format video --every 8 --keep-outside --patient-from file
+  there "$SETS/negative-screens" || edge3vt data import "$OUT/negative/screens" "$SETS/negative-screens" \
+    --keep-outside --patient-from file
 }
 
 # weights WHERE NAME RUN VERB RECIPE [OPTION ...]: train unless it is done; goes on from a checkpoint
@@ -210,8 +235,13 @@ case ${1:-} in
       done
     done
     table carry scratch-all "$RESULTS"/carry/*-[0-9].json ;;
+  shipped)
+    sets_shipped
+    weights shipped student 1 train student \
+      --set "data=['$SETS/ship-800', '$SETS/ship-1024', '$SETS/ship-512']" \
+      --set "negatives=['$SETS/negative-clips', '$SETS/negative-screens']" ;;
   row | int8)
     if [ "$2" = usgra ]; then sets_usgra; else sets_phantom; fi
     "$1" "$2" "$3" "$4" ;;
-  *) sed -n '3,11s/^# *//p' "$0" >&2; exit 2 ;;
+  *) sed -n '3,12s/^# *//p' "$0" >&2; exit 2 ;;
 esac

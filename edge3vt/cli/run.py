@@ -7,7 +7,6 @@ import os
 import signal
 import sys
 import threading
-from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
@@ -19,6 +18,7 @@ import cv2
 import typer
 
 from edge3vt.cli.engines import ready_engine
+from edge3vt.cli.figures import Asked, Figures, begin_log
 from edge3vt.cli.output import Json, Overwrite, finish, note
 from edge3vt.cli.uris import open_sink, open_source
 from edge3vt.core.anatomy import ClassMap
@@ -30,12 +30,9 @@ from edge3vt.core.session import Session
 from edge3vt.core.spec import ModelSpec
 from edge3vt.engine.open import open_engine
 from edge3vt.picture.draw import Composer
-from edge3vt.stream.health import Physician
 from edge3vt.stream.journal import Journal
-from edge3vt.stream.lane import Lane, ThreadLane
-from edge3vt.stream.metrics import Collector, MetricsServer, Ticker
+from edge3vt.stream.lane import Lane, LaneResult, ThreadLane
 from edge3vt.stream.profile import Framing, read_profile
-from edge3vt.stream.rows import Rows
 from edge3vt.stream.runner import Sync, offline, stream
 from edge3vt.stream.sinks import Sink
 from edge3vt.stream.sources import Source
@@ -43,7 +40,6 @@ from edge3vt.stream.sources.remote import RemoteSource
 from edge3vt.stream.sources.rtsp import without_password
 from edge3vt.stream.supervised import SupervisedLane
 from edge3vt.stream.telemetry import Ledger, StreamSummary, lines
-from edge3vt.stream.trace import Trace
 from edge3vt.stream.tracking import CropPolicy
 from edge3vt.stream.watchdog import Watchdog
 
@@ -96,20 +92,22 @@ def run(
     framing = Framing([read_profile(name) for name in profile or ()])
     ledger = Ledger(None if offline else budget_ms)
     with ExitStack() as stack:
-        watchdog = stack.enter_context(closing(Watchdog(clock)))  # before any process that would inherit its socket
+        # before any process that would inherit the socket or stderr
+        watchdog = stack.enter_context(closing(Watchdog(clock)))
+        journal = Journal(clock) if offline else begin_log(stack, clock)
         frames = open_source(source, clock, paced=not offline, rate_hz=rate)
         if isinstance(frames, RemoteSource):
             stack.callback(frames.close)
         outputs = [
             stack.enter_context(open_sink(uri, overwrite=overwrite, block=offline)) for uri in sinks or ["null://"]
         ]
-        watchers: list[Callable[[Segmentation], None]] = []
-        if trace is not None:
-            watchers.append(stack.enter_context(closing(Trace(trace))).emitted)
         folder = engine or ready_engine()
         lane = open_lane(folder, class_map=classes, supervised=not offline, standby=standby)
         stack.callback(lane.close)
-        _tell_figures(stack, clock, ledger, outputs, metrics_port, log_lines)
+        asked = Asked(metrics_port, log_lines, trace)
+        figures = Figures(
+            stack, clock, journal, ledger, outputs, asked, model=lane.spec.name, restarts=lambda: lane.restarts
+        )
         for text in frames.notes:
             note(f"{without_password(source)}: {text}")
         if not offline:
@@ -120,7 +118,8 @@ def run(
             outputs,
             clock,
             None if offline else budget_ms,
-            watchers,
+            (figures.delivered,),
+            results=figures.result,
             sync=sync,
             policy=crop,
             framing=framing,
@@ -156,6 +155,7 @@ def drive(
     budget_ms: float | None,
     watchers: Sequence[Callable[[Segmentation], None]] = (),
     *,
+    results: Callable[[LaneResult], None] = lambda result: None,
     sync: Sync = "passthrough",
     policy: CropPolicy = "acquire",
     framing: Framing | None = None,
@@ -177,7 +177,17 @@ def drive(
         return tuple(sink.notice for sink in sinks if sink.notice)
 
     loop = (
-        offline(frames, lane, policy=policy, compose=compose, framing=framing, tell=notices, ledger=ledger, clock=clock)
+        offline(
+            frames,
+            lane,
+            policy=policy,
+            compose=compose,
+            framing=framing,
+            tell=notices,
+            results=results,
+            ledger=ledger,
+            clock=clock,
+        )
         if budget_ms is None
         else stream(
             frames,
@@ -188,6 +198,7 @@ def drive(
             compose=compose,
             framing=framing,
             tell=notices,
+            results=results,
             ledger=ledger,
             clock=clock,
         )
@@ -206,42 +217,6 @@ def drive(
         if any(sink.closed for sink in sinks):
             break
     return ledger.summary()
-
-
-def _tell_figures(
-    stack: ExitStack,
-    clock: Clock,
-    ledger: Ledger,
-    sinks: Sequence[Sink],
-    metrics_port: int | None,
-    log_lines: Path | None,
-) -> None:
-    """Start what tells of the run while it lasts, as far as it was asked for."""
-    if metrics_port is None and log_lines is None:
-        return
-    journal = Journal(clock)
-    physician = Physician(clock, alarm=partial(_alarm, journal))
-    physician.start()
-    stack.callback(physician.close)
-
-    def dropped() -> dict[str, int]:
-        return dict(Counter({type(sink).__name__: sink.dropped for sink in sinks}))
-
-    if metrics_port is not None:
-        collector = Collector(ledger, lambda: physician.newest, dropped)
-        stack.callback(MetricsServer(collector, metrics_port).close)
-    rows = None if log_lines is None else Rows(log_lines)
-    stack.callback(Ticker(ledger, rows, lambda: physician.newest, also=journal.flush).close)
-
-
-def _alarm(journal: Journal, name: str, value: float) -> None:
-    match name:
-        case "memory":
-            journal.say("MEMORY_GROWTH", mb_per_hour=value / 2**20)
-        case "descriptors":
-            journal.say("FD_GROWTH", value=value)
-        case _:
-            journal.say("HOT", temperature_c=value)
 
 
 def _end(watchdog: Watchdog, *_: object) -> None:

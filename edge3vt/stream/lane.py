@@ -6,6 +6,7 @@ ThreadLane runs the engine in a thread of this process. What is offered while it
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -122,6 +123,11 @@ class ThreadLane:
     @property
     def off(self) -> str:
         return ""  # a thread cannot be replaced
+
+    @property
+    def restarts(self) -> Counter[str]:
+        """None, ever."""
+        return Counter()
 
     def offer(self, frame: Frame, crop: Crop) -> None:
         with self._changed:

@@ -15,7 +15,7 @@ from edge3vt.stream.deadline import Captured, Composed, Deadline, Emit, Event, F
 from edge3vt.stream.gate import GateRules
 from edge3vt.stream.intake import Intake
 from edge3vt.stream.ladder import Judged, Ladder, Move, Rung
-from edge3vt.stream.lane import Lane
+from edge3vt.stream.lane import Lane, LaneResult
 from edge3vt.stream.profile import Framing
 from edge3vt.stream.showing import Arrived, Compose, Showing
 from edge3vt.stream.telemetry import Ledger
@@ -41,6 +41,7 @@ def stream(
     ladder: Ladder | None = None,
     moved: Callable[[Move], None] = lambda move: None,
     tell: Callable[[], tuple[str, ...]] = tuple,
+    results: Callable[[LaneResult], None] = lambda result: None,
     ledger: Ledger | None = None,
     clock: Clock | None = None,
 ) -> Iterator[Segmentation]:
@@ -49,9 +50,9 @@ def stream(
     frames are read in a thread of their own. sync: passthrough gives a frame as soon as its mask is there, lockstep at
     capture + budget. policy: track looks closer where the vessels are. compose: draws the picture, within the budget.
     framing: where the ultrasound picture lies, where the source does not say. ladder: asks less of the engine while it
-    is late; ``moved`` hears of it. tell: notices for the status line. ledger: receives what happened to every frame.
-    While the source is silent its last frame leaves again, as NO SIGNAL. Raises ConfigError for a budget that is
-    not positive, and whatever the source raises.
+    is late; ``moved`` hears of it. tell: notices for the status line. results: hears of each. ledger: receives what
+    happened to every frame. While the source is silent its last frame leaves again, as NO SIGNAL. Raises ConfigError
+    for a budget that is not positive, and whatever the source raises.
     """
     if not budget_ms > 0:
         raise ConfigError(
@@ -59,7 +60,9 @@ def stream(
         )
     clock = clock or SystemClock()
     budget_ns = round(budget_ms * NS_PER_MS)
-    showing = Showing(lane, compose, clock, budget_ns, rules=rules, ledger=ledger, policy=policy, tell=tell)
+    showing = Showing(
+        lane, compose, clock, budget_ns, rules=rules, ledger=ledger, policy=policy, tell=tell, results=results
+    )
     entry = _Entry(framing or Framing(), watch or Watch(), ladder, moved, showing)
     core = Deadline(budget_ns, lockstep=sync == "lockstep")
     intake = Intake(frames, clock)
@@ -120,12 +123,13 @@ def offline(
     framing: Framing | None = None,
     watch: Watch | None = None,
     tell: Callable[[], tuple[str, ...]] = tuple,
+    results: Callable[[LaneResult], None] = lambda result: None,
     ledger: Ledger | None = None,
     clock: Clock | None = None,
 ) -> Iterator[Segmentation]:
     """Every frame in order, each with its own mask, however long it takes; time is the frames' own."""
     clock = clock or SystemClock()
-    showing = Showing(lane, compose, clock, None, rules=rules, ledger=ledger, policy=policy, tell=tell)
+    showing = Showing(lane, compose, clock, None, rules=rules, ledger=ledger, policy=policy, tell=tell, results=results)
     entry = _Entry(framing or Framing(), watch or Watch(), None, lambda move: None, showing)
     for frame in frames:
         seen_ns = clock.now_ns()

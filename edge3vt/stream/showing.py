@@ -47,8 +47,10 @@ class Showing:
         ledger: Ledger | None = None,
         policy: CropPolicy = "acquire",
         tell: Callable[[], tuple[str, ...]] = tuple,
+        results: Callable[[LaneResult], None] = lambda result: None,
     ) -> None:
         self._lane, self._compose, self._clock, self._budget_ns, self._tell = lane, compose, clock, budget_ns, tell
+        self._results = results
         self._gate = Gate(lane.spec.classes, rules)
         self._tracker = Tracker(lane.spec.width, lane.spec.classes, policy)
         self.ledger = ledger or Ledger(None if budget_ns is None else budget_ns / NS_PER_MS)
@@ -74,6 +76,7 @@ class Showing:
         frame = self._offered
         assert frame is not None, "a result follows an offer"
         result = self._last = sound(result, len(self._lane.spec.classes))
+        self._results(result)
         self._failures = self._failures + 1 if result.error else 0
         scale, whole_px = frame.mm_per_px, acquire(frame, self._lane.spec.width).side
         doubt = self._gate.doubt(result, scale, whole_px)
