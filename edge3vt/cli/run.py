@@ -90,7 +90,7 @@ def run(
         raise ConfigError(f"--budget-ms is {budget_ms:g}, expected a positive number of milliseconds, as in 16.7")
     clock = SystemClock()
     framing = Framing([read_profile(name) for name in profile or ()])
-    ledger = Ledger(None if offline else budget_ms)
+    ledger, ended = Ledger(None if offline else budget_ms), threading.Event()
     with ExitStack() as stack:
         # before any process that would inherit the socket or stderr
         watchdog = stack.enter_context(closing(Watchdog(clock)))
@@ -111,7 +111,7 @@ def run(
         for text in frames.notes:
             note(f"{without_password(source)}: {text}")
         if not offline:
-            signal.signal(signal.SIGTERM, partial(_end, watchdog))
+            signal.signal(signal.SIGTERM, partial(_end, watchdog, ended))
         summary = drive(
             frames,
             lane,
@@ -125,6 +125,7 @@ def run(
             framing=framing,
             ledger=ledger,
             watchdog=watchdog,
+            ended=ended,
         )
     dropped = sum(sink.dropped for sink in outputs)
     document = {
@@ -161,8 +162,12 @@ def drive(
     framing: Framing | None = None,
     ledger: Ledger | None = None,
     watchdog: Watchdog | None = None,
+    ended: threading.Event | None = None,
 ) -> StreamSummary:
-    """Run ``frames`` through the loop into ``sinks`` until they end or a sink is closed; offline without a budget."""
+    """Run ``frames`` through the loop into ``sinks`` until they end, a sink is closed or ``ended`` is set.
+
+    Offline without a budget.
+    """
     cv2.setNumThreads(1)  # its workers would compete with the engine and the encoder
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     gc.collect()
@@ -214,19 +219,19 @@ def drive(
         first = False
         for watch in watchers:
             watch(seg)
-        if any(sink.closed for sink in sinks):
+        if any(sink.closed for sink in sinks) or (ended is not None and ended.is_set()):
             break
     return ledger.summary()
 
 
-def _end(watchdog: Watchdog, *_: object) -> None:
-    """On SIGTERM: the loop ends as if interrupted, recordings are finished, and after HARD_EXIT_S nothing waits."""
+def _end(watchdog: Watchdog, ended: threading.Event, *_: object) -> None:
+    """On SIGTERM: the loop ends with its frame, recordings are finished, and after HARD_EXIT_S nothing waits."""
     watchdog.stopping()
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a second one ends it at once
     timer = threading.Timer(HARD_EXIT_S, os._exit, (143,))
     timer.daemon = True
     timer.start()
-    raise KeyboardInterrupt
+    ended.set()
 
 
 class _Renamed:
