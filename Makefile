@@ -27,7 +27,7 @@ clean:
 	rm -rf .venv .venv-dev build dist out engines/build .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 
 .venv/$(PY)-installed: EXTRAS := openvino
-.venv-dev/$(PY)-installed: EXTRAS := openvino,window,train,bundle,metrics,igtl,v4l2,dev
+.venv-dev/$(PY)-installed: EXTRAS := openvino,window,train,bundle,metrics,igtl,v4l2,viewer,clinic,report,dev
 .venv-dev/$(PY)-installed: BUILT := crcmod  # pyigtl's, as source only: built apart, with the tools it wants
 
 %/$(PY)-installed: pyproject.toml $(PINS) | %/$(PY)

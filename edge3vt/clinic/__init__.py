@@ -1,0 +1,1 @@
+"""What the view is for: measurements, reader studies, and objects for hospital archives."""
