@@ -217,7 +217,8 @@ case ${1:-} in
     table ablation student "$RESULTS"/ablation/*-1.json ;;
   labels)
     sets_phantom
-    for few in 100 400; do for name in student student-distilled; do row labels-$few $name 1; done; done ;;
+    for few in 100 400; do for name in student student-distilled; do row labels-$few $name 1; done; done
+    python -m edge3vt.bench.gain "$RESULTS" benchmarks/results/gain ;;
   carry)
     sets_usgra
     there "$SETS/arm" || { edge3vt phantom "$SETS/arm" --arm --cases 1300 --seed 12000000 --annotator 5 --size 640x512

@@ -35,6 +35,7 @@ DOCUMENTS = {
     "benchmarks/results/learning/*/trainings": ("edge3vt.learn.record", "TrainingRecord"),
     "benchmarks/results/learning/*": ("edge3vt.bench.record", "Record"),
     "benchmarks/results/learning": ("edge3vt.bench.comparison", "Comparison"),
+    "benchmarks/results/gain": ("edge3vt.bench.gain", "Gain"),
     "benchmarks/results/drills": ("edge3vt.bench.findings", "Record"),
     "benchmarks/results/following": ("edge3vt.bench.followed", "Record"),
     "benchmarks/results/referee": ("edge3vt.bench.referee", "Referee"),
