@@ -99,7 +99,8 @@ def run(
         if isinstance(frames, RemoteSource):
             stack.callback(frames.close)
         outputs = [
-            stack.enter_context(open_sink(uri, overwrite=overwrite, block=offline)) for uri in sinks or ["null://"]
+            stack.enter_context(open_sink(uri, overwrite=overwrite, block=offline, source=source, engine=engine))
+            for uri in sinks or ["null://"]
         ]
         folder = engine or ready_engine()
         lane = open_lane(folder, class_map=classes, supervised=not offline, standby=standby)

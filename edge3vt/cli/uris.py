@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from edge3vt.cli.engines import ready_engine
 from edge3vt.cli.live import LIVE_SCHEMES, open_live, settings
+from edge3vt.clinic.dicomseg import Maker
 from edge3vt.core.clock import Clock
 from edge3vt.core.documents import suggestion
 from edge3vt.core.errors import ConfigError
+from edge3vt.engine.manifest import read
+from edge3vt.engine.slots import active
 from edge3vt.stream.sinks import Sink
 from edge3vt.stream.sources import Source
 
@@ -62,8 +67,11 @@ def _check_settings(uri: str, target: _Target, known: tuple[str, ...]) -> None:
             raise ConfigError(f"{uri}: unknown setting '{key}'{suggestion(key, known)}")
 
 
-def open_sink(uri: str, *, overwrite: bool, block: bool) -> Sink:
-    """The sink that ``uri`` names. block: wait for a slow sink instead of dropping (offline)."""
+def open_sink(uri: str, *, overwrite: bool, block: bool, source: str | None = None, engine: Path | None = None) -> Sink:
+    """The sink that ``uri`` names. block: wait for a slow sink instead of dropping (offline).
+
+    source, engine: of the run, for what is derived from them; None for the shipped engine.
+    """
     target = _parse(uri, SINK_SCHEMES, writing=True)
     match target.kind:
         case "null":
@@ -79,6 +87,10 @@ def open_sink(uri: str, *, overwrite: bool, block: bool) -> Sink:
             from edge3vt.stream.sinks.folder import FolderSink
 
             return FolderSink(target.path, overwrite=overwrite, block=block)
+        case "dicomseg":
+            from edge3vt.clinic.dicomsink import DicomSegSink
+
+            return DicomSegSink(target.path, _dicom_source(uri, source), partial(_maker, engine), overwrite=overwrite)
         case _:
             from edge3vt.stream.sinks.video import VideoSink
 
@@ -111,7 +123,26 @@ def _parse(uri: str, schemes: tuple[str, ...], *, writing: bool) -> _Target:
             f"{uri}: no source reads '{path.suffix}' files; "
             f"expected .dcm, {', '.join(VIDEO_SUFFIXES)}, a folder/ or a URI"
         )
-    raise ConfigError(f"{uri}: no sink writes '{path.suffix}' files; expected .mp4, a folder ending in / or a URI")
+    if path.suffix.lower() == ".dcm":
+        return _Target("dicomseg", path, {})
+    raise ConfigError(
+        f"{uri}: no sink writes '{path.suffix}' files; expected .mp4, .dcm, a folder ending in / or a URI"
+    )
+
+
+def _dicom_source(uri: str, source: str | None) -> Path:
+    """The DICOM file that the masks of a run belong to."""
+    if source is not None and urlsplit(source).scheme not in LIVE_SCHEMES:
+        target = _parse(source, SOURCE_SCHEMES, writing=False)
+        if target.kind == "dicom":
+            return target.path
+    raise ConfigError(f"{uri}: a DICOM SEG refers to the DICOM file that it was made from; give a .dcm source")
+
+
+def _maker(engine: Path | None) -> Maker:
+    """Who made the masks, by the manifest of the run's engine."""
+    manifest = read(active(engine or ready_engine()))
+    return Maker(manifest.name, manifest.release, manifest.sha256, manifest.spec.model_id)
 
 
 def _display_arguments(uri: str, target: _Target) -> dict[str, Path]:
