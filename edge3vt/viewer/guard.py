@@ -15,6 +15,7 @@ import secrets
 import socket
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 
 from aiohttp import web
 
@@ -38,6 +39,7 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Server": "edge3vt",
 }
+GOODBYE_S = 0.3
 STRANGERS = 256  # addresses whose rate is remembered
 _WHO = re.compile(r"[A-Za-z0-9_-]{0,64}")
 _ENTER = (
@@ -56,7 +58,7 @@ class Guard:
         self.limits = limits or Limits()
         self._links: dict[bytes, str] = {}
         self._rates: OrderedDict[str, Allowance] = OrderedDict()
-        self._sockets = 0
+        self._sockets: set[web.WebSocketResponse] = set()
 
     def invite(self, who: str = "") -> str:
         """A token of 256 bits that lets one browser in, once: for ``/enter?token=``. who: what ``who`` then returns."""
@@ -80,6 +82,7 @@ class Guard:
         app.router.add_get(ENTRY, enter, allow_head=False)
         app.router.add_routes(routes)
         app.on_response_prepare.append(_dress)
+        app.on_shutdown.append(self._end)
         return app
 
     def who(self, request: web.Request) -> str | None:
@@ -91,22 +94,28 @@ class Guard:
 
     async def open_socket(self, request: web.Request) -> web.WebSocketResponse:
         """The request as a WebSocket; ``closed`` gives it back. Raises HTTPServiceUnavailable when all are taken."""
-        if self._sockets >= self.limits.clients:
+        if len(self._sockets) >= self.limits.clients:
             raise web.HTTPServiceUnavailable(text="all places are taken")
         opened = web.WebSocketResponse(max_msg_size=self.limits.socket_bytes, compress=False, timeout=1.0)
         if not opened.can_prepare(request).ok:
             raise web.HTTPBadRequest(text="this address speaks WebSocket")
-        self._sockets += 1
+        self._sockets.add(opened)
         try:
             await opened.prepare(request)
         except BaseException:
-            self._sockets -= 1
+            self._sockets.discard(opened)
             raise
         return opened
 
-    def closed(self) -> None:
+    def closed(self, opened: web.WebSocketResponse) -> None:
         """A socket of ``open_socket`` has ended."""
-        self._sockets -= 1
+        self._sockets.discard(opened)
+
+    async def _end(self, app: web.Application) -> None:
+        """Say good-bye to those who hear it; the rest is cut off."""
+        goodbyes = [each.close(code=1001) for each in self._sockets]
+        with suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(asyncio.gather(*goodbyes, return_exceptions=True), GOODBYE_S)
 
     async def _watch(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Answer only whom it may concern."""
@@ -119,9 +128,13 @@ class Guard:
             return _refused(request, 429)
         if who is None and request.path != ENTRY:
             return _refused(request, 403)
-        if asked.upgrade:
-            return await handler(request)
-        return await asyncio.wait_for(handler(request), self.limits.answer_s)
+        try:
+            if asked.upgrade:
+                return await handler(request)
+            return await asyncio.wait_for(handler(request), self.limits.answer_s)
+        except web.HTTPException as other:
+            other.force_close()
+            raise
 
     def _may(self, name: str) -> bool:
         rate = self._rates.setdefault(name, Allowance(self.limits.requests_per_s, self.limits.burst))
@@ -166,6 +179,7 @@ async def listen(app: web.Application, host: str, port: int, limits: Limits | No
     runner = web.AppRunner(
         app,
         access_log=None,  # it would hold tokens
+        shutdown_timeout=GOODBYE_S,
         keepalive_timeout=limits.header_s,
         lingering_time=1.0,
         max_line_size=limits.line_bytes,

@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
-import re
 import socket
 import threading
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPResponse
 from typing import Any
@@ -47,10 +46,8 @@ class Site:
     def raw(self, data: bytes) -> bytes:
         """All that comes back for these bytes until the server hangs up."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE_S) as connection:
-            try:
+            with suppress(OSError):
                 connection.sendall(data)
-            except OSError:
-                pass
             got = b""
             try:
                 while part := connection.recv(1 << 16):
@@ -134,7 +131,7 @@ def site(limits: Limits | None = None, guard: type[Guard] = Guard) -> Iterator[S
             async for message in opened:
                 served.append(f"message of {len(message.data)}")
         finally:
-            keeper.closed()
+            keeper.closed(opened)
         return opened
 
     routes = [
@@ -149,9 +146,3 @@ def site(limits: Limits | None = None, guard: type[Guard] = Guard) -> Iterator[S
             yield Site(keeper, listening.port, served)
         finally:
             run(listening.close())
-
-
-def without(text: str, pattern: str) -> str:
-    """``text`` less what ``pattern`` finds, which must be there."""
-    assert re.search(pattern, text)
-    return re.sub(pattern, "", text)
