@@ -6,7 +6,9 @@ import fcntl
 import os
 import select
 import signal
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import context, reduction
 from typing import Any
@@ -21,6 +23,20 @@ class Scheduling:
     cpus: tuple[int, ...] = ()
     nice: int = 0
     realtime: int = 0
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Take this place for a while; threads that start meanwhile keep it. Raises as ``apply``."""
+        cpus, nice = os.sched_getaffinity(0), os.getpriority(os.PRIO_PROCESS, 0)
+        policy, priority = os.sched_getscheduler(0), os.sched_getparam(0)
+        self.apply()
+        try:
+            yield
+        finally:
+            with suppress(OSError):  # one that became nicer may not be allowed back
+                os.sched_setscheduler(0, policy, priority)
+                os.sched_setaffinity(0, cpus)
+                os.setpriority(os.PRIO_PROCESS, 0, nice)
 
     def apply(self) -> None:
         """Take this place; threads that start later inherit it. Raises ConfigError or BackendMissingError."""
@@ -41,6 +57,23 @@ class Scheduling:
                 f"scheduling: CPUs {list(self.cpus)}, nice {self.nice}, real-time priority {self.realtime}: "
                 f"{error.strerror}; expected CPUs of {sorted(os.sched_getaffinity(0))} and a priority of 1 to 99"
             ) from None
+
+
+def realtime_permitted(priority: int) -> bool:
+    """Whether this user may have that real-time priority; tried in a thread that then ends."""
+    allowed: list[bool] = []
+
+    def ask() -> None:
+        try:
+            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
+            allowed.append(True)
+        except OSError:
+            allowed.append(False)
+
+    asking = threading.Thread(target=ask, name="scheduling")
+    asking.start()
+    asking.join()
+    return allowed == [True]
 
 
 class Lifeline:

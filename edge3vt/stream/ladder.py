@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
+from typing import Protocol
 
 from edge3vt.core.clock import NS_PER_MS, NS_PER_S
 
@@ -25,10 +26,14 @@ class Rung(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A frame that was meant for the engine has left. own: with its own mask. infer_ns: of its run, None for none."""
+    """A frame that was meant for the engine has left.
+
+    own: with its own mask. infer_ns: of its run, None for none. age_ns: how old it was when it came.
+    """
 
     own: bool
     infer_ns: int | None
+    age_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +45,37 @@ class Heat:
 
 
 @dataclass(frozen=True, slots=True)
+class Changed:
+    """The change of the engine that a move asked for is done, or was refused: the engine before goes on."""
+
+    done: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Move:
-    """From now on ``rung``; ``reason`` is to be shown and logged."""
+    """From now on ``rung``; ``reason`` is to be shown and logged. changes: to the engine of this rung.
+
+    After a move that changes the engine nothing moves until Changed comes.
+    """
 
     rung: Rung
     down: bool
     reason: str
+    changes: bool = False
+
+
+class Steps(Protocol):
+    """What the loop asks of a ladder."""
+
+    @property
+    def rung(self) -> Rung: ...
+
+    @property
+    def code(self) -> str:
+        """Why it went down last: LATE or HOT."""
+        ...
+
+    def step(self, events: Iterable[Judged | Heat | Changed], now_ns: int) -> Move | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +95,7 @@ class LadderRules:
 
 
 EVALUATE_NS = 250 * NS_PER_MS
-LEAST_FRAMES = 20  # in a window that is judged
+LEAST_FRAMES = 20  # are judged, however long they took: a slow source has its say too
 MOST_FRAMES = 512
 
 
@@ -84,13 +114,15 @@ class Ladder:
         self._trouble_ns: int | None = None
         self._calm_s = self._rules.calm_s
         self._climbed_ns: int | None = None
+        self._changing = False
         self._next_ns = 0
+        self.code = "LATE"
 
     @property
     def rung(self) -> Rung:
         return self._rungs[self._at]
 
-    def step(self, events: Iterable[Judged | Heat], now_ns: int) -> Move | None:
+    def step(self, events: Iterable[Judged | Heat | Changed], now_ns: int) -> Move | None:
         """Take in what happened; the move to make now, or None. Call it once a frame, at least once a second."""
         for event in events:
             match event:
@@ -98,9 +130,11 @@ class Ladder:
                     self._judged.append((now_ns, event))
                 case Heat():
                     self._feel(event)
+                case Changed(done):
+                    self._settle(done, now_ns)
         if self._moved_ns is None:
             self._moved_ns = self._trouble_ns = now_ns
-        if now_ns < self._next_ns:
+        if now_ns < self._next_ns or self._changing:
             return None
         self._next_ns = now_ns + EVALUATE_NS
         return self._decide(now_ns)
@@ -110,7 +144,7 @@ class Ladder:
         assert self._moved_ns is not None
         assert self._trouble_ns is not None
         oldest_ns = now_ns - round(rules.window_s * NS_PER_S)
-        while self._judged and self._judged[0][0] < oldest_ns:
+        while len(self._judged) > LEAST_FRAMES and self._judged[0][0] < oldest_ns:
             self._judged.popleft()
         settled = now_ns - self._moved_ns >= rules.window_s * NS_PER_S
         trouble = self._hot or self._late()
@@ -131,16 +165,33 @@ class Ladder:
         return None
 
     def _go(self, to: int, why: str, now_ns: int) -> Move:
-        down = to > self._at
-        if not down:
+        down, smaller = to > self._at, Rung.SMALLER in self._rungs
+        if down:
+            self.code = "LATE" if self._late() else "HOT"
+        else:
             self._climbed_ns = now_ns
-        elif self._climbed_ns is not None:
+        if down and self._climbed_ns is not None:
             soon = now_ns - self._climbed_ns < self._calm_s * NS_PER_S
             self._calm_s = min(2 * self._calm_s, self._rules.longest_calm_s) if soon else self._rules.calm_s
             self._climbed_ns = None
+        self._changing = smaller and {self._at, to} == {0, 1}
         self._at, self._moved_ns = to, now_ns
         self._judged.clear()
-        return Move(self.rung, down, f"{self.rung.value}: {why}")
+        return Move(self.rung, down, f"{self.rung.value}: {why}", self._changing)
+
+    def _settle(self, done: bool, now_ns: int) -> None:
+        """The engine was changed, or the one before goes on: then the smaller one is given up, the full one later."""
+        if not self._changing:
+            return
+        self._changing, self._moved_ns = False, now_ns
+        self._judged.clear()
+        if done:
+            return
+        if self.rung is Rung.SMALLER:
+            self._rungs, self._at = tuple(rung for rung in self._rungs if rung is not Rung.SMALLER), 0
+        else:
+            self._at, self._climbed_ns = 1, None
+            self._calm_s = min(2 * self._calm_s, self._rules.longest_calm_s)
 
     def _late(self) -> str:
         """Why this rung is too much, or empty."""
@@ -153,7 +204,20 @@ class Ladder:
                 return f"masks too old to be drawn ({self._told(runs)})"
             return ""
         share = self._own_share()
-        return f"own masks on {share:.0%} of frames ({self._told(runs)})" if share < self._rules.late_share else ""
+        if share >= self._rules.late_share or not self._remedy(runs):
+            return ""
+        return f"own masks on {share:.0%} of frames ({self._told(runs)})"
+
+    def _remedy(self, runs: list[int]) -> bool:
+        """Whether the next rung could bring masks in time: not where frames come late, or the engine has time left."""
+        if not runs:
+            return True
+        slow = self._decile(runs) > self._rules.headroom * self._budget_ns
+        if self._at + 1 < len(self._rungs) and self._rungs[self._at + 1] is not Rung.SMALLER:
+            return slow
+        age_ns = sorted(judged.age_ns for _, judged in self._judged)[len(self._judged) // 2]
+        half_ns = runs[len(runs) // 2] / 2  # a smaller engine takes hardly less
+        return slow if age_ns + half_ns >= self._budget_ns else True
 
     def _easy(self) -> bool:
         """Whether there is room for one rung more."""

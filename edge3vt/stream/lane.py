@@ -15,15 +15,17 @@ from typing import Protocol
 import numpy as np
 
 from edge3vt.core.clock import NS_PER_S, Clock, SystemClock
-from edge3vt.core.frame import Crop, Frame
+from edge3vt.core.frame import Crop, Frame, Pixels
 from edge3vt.core.segmentation import Mask
-from edge3vt.core.session import Session
+from edge3vt.core.session import Logits, Session
 from edge3vt.core.spec import ModelSpec
 from edge3vt.picture.crop import cut
 from edge3vt.picture.mask import make_mask
 
 OpenSession = Callable[[], Session]
 
+RAILS_EVERY = 8
+"""Runs from one look at what saturates to the next."""
 _NO_MEMORY = ("bad_alloc", "bad allocation", "out of memory")  # as C++ and CUDA say it
 
 
@@ -32,7 +34,8 @@ class LaneResult:
     """What the engine made of a frame. mask: (size, size) class indices on the grid of ``crop``.
 
     scores: per class, see picture.mask. view: the view logit, None where the model has none. error: why there is
-    no mask; empty when all is well.
+    no mask; empty when all is well. saturated: shares of the network's input at full scale, and of its output at the
+    ends of its range, see ``rails``.
     """
 
     index: int
@@ -48,6 +51,7 @@ class LaneResult:
     infer_ns: int
     mask_ns: int
     error: str = ""
+    saturated: tuple[float, float] = (0.0, 0.0)
 
 
 def failed(frame: Frame, crop: Crop, done_ns: int, model_id: str, error: str) -> LaneResult:
@@ -93,6 +97,17 @@ class Lane(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+def rails(pixels: Pixels, logits: Logits) -> tuple[float, float]:
+    """Shares of what stands at the ends: of pixels at 255, and of logits that share the greatest or the least value.
+
+    The second tells of 8-bit outputs that saturate. Floats meet there only by chance; what saturates inside an engine
+    that gives floats is not seen from outside it.
+    """
+    ends = [int(np.count_nonzero(logits == end)) for end in (logits.max(), logits.min())]
+    shared = sum(count for count in ends if count > 1)
+    return float(np.count_nonzero(pixels == 255)) / pixels.size, min(shared, logits.size) / logits.size
 
 
 class ThreadLane:
@@ -188,6 +203,7 @@ class Worker:
         self._pixels = np.zeros(spec.input_shape, dtype=np.uint8)
         self._logits = np.zeros(spec.logits_shape, dtype=np.float32)
         self._view = np.zeros((1, 1), dtype=np.float32) if spec.has_view else None
+        self._runs, self._saturated = 0, (0.0, 0.0)
         self.out_of_memory = False  # the last result says so: this process is not to be trusted with another
 
     def warm(self) -> None:
@@ -209,6 +225,8 @@ class Worker:
             self._session.run(self._pixels, self._logits, self._view)
             inferred = clock.now_ns()
             mask, scores = make_mask(self._logits, spec.stride)
+            self._saturated = rails(self._pixels, self._logits) if self._runs % RAILS_EVERY == 0 else self._saturated
+            self._runs += 1
         except Exception as failure:  # whatever a runtime throws: the picture must flow on
             error = (str(failure) or type(failure).__name__).replace("\n", " ")
             self.out_of_memory = isinstance(failure, MemoryError) or any(sign in error for sign in _NO_MEMORY)
@@ -227,4 +245,5 @@ class Worker:
             infer_ns=inferred - prepared,
             mask_ns=done - inferred,
             error=error,
+            saturated=(0.0, 0.0) if error else self._saturated,
         )

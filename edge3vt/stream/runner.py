@@ -14,7 +14,7 @@ from edge3vt.picture.draw import Period
 from edge3vt.stream.deadline import Captured, Composed, Deadline, Emit, Event, Finished, Offer
 from edge3vt.stream.gate import GateRules
 from edge3vt.stream.intake import Intake
-from edge3vt.stream.ladder import Judged, Ladder, Move, Rung
+from edge3vt.stream.ladder import Judged, Move, Rung, Steps
 from edge3vt.stream.lane import Lane, LaneResult
 from edge3vt.stream.profile import Framing
 from edge3vt.stream.showing import Arrived, Compose, Showing
@@ -24,6 +24,8 @@ from edge3vt.stream.watch import Seen, Watch
 
 AGAIN_NS = NS_PER_S
 """A source that stays silent is said to be so this often: whoever waits for pictures sees that the loop lives."""
+EVERY_SECOND, RESTS = "every second frame", "AI off"
+"""Reasons of frames that the ladder keeps from the engine: they say nothing of it."""
 Sync = Literal["passthrough", "lockstep"]
 
 
@@ -38,7 +40,7 @@ def stream(
     rules: GateRules | None = None,
     framing: Framing | None = None,
     watch: Watch | None = None,
-    ladder: Ladder | None = None,
+    ladder: Steps | None = None,
     moved: Callable[[Move], None] = lambda move: None,
     tell: Callable[[], tuple[str, ...]] = tuple,
     results: Callable[[LaneResult], None] = lambda result: None,
@@ -102,7 +104,8 @@ def stream(
                         in_lane = index
                     case Emit(index, verdict, reason):
                         leaving = waiting.pop(index)
-                        entry.left(leaving, verdict, clock.now_ns())
+                        judged = not lane.off and reason not in (EVERY_SECOND, RESTS)
+                        entry.left(leaving, verdict, judged, clock.now_ns())
                         seg = showing.segmentation(leaving, verdict, reason, entry.period.ns)
                         events.append(Composed(seg.timing.compose_ns))
                         yield seg
@@ -150,7 +153,7 @@ class _Entry:
         self,
         framing: Framing,
         watch: Watch,
-        ladder: Ladder | None,
+        ladder: Steps | None,
         moved: Callable[[Move], None],
         showing: Showing,
     ) -> None:
@@ -178,21 +181,22 @@ class _Entry:
         if repeated is not None and (repeated in waiting or self._showing.has(repeated)):
             return "repeated picture"
         rung = self._ladder.rung if self._ladder else Rung.FULL
-        self._showing.off = "LATE" if rung is Rung.OFF else ""
+        self._showing.off = self._ladder.code if self._ladder and rung is Rung.OFF else ""
         if rung is Rung.OFF:
-            return "AI off"
-        return "every second frame" if rung is Rung.ALTERNATE and arrived.frame.index % 2 else ""
+            return RESTS
+        return EVERY_SECOND if rung is Rung.ALTERNATE and arrived.frame.index % 2 else ""
 
     def judged(self, infer_ns: int | None) -> None:
         self._infer_ns = infer_ns
 
-    def left(self, arrived: Arrived, verdict: Verdict, now_ns: int) -> None:
-        """A frame leaves: the ladder hears whether its own mask was there."""
+    def left(self, arrived: Arrived, verdict: Verdict, judged: bool, now_ns: int) -> None:
+        """A frame leaves: the ladder hears whether its own mask was there, where it was ``judged`` at all."""
         if self._ladder is None:
             return
         events = []
-        if arrived.said.worth_inferring:
-            events.append(Judged(verdict is Verdict.ON_TIME, self._infer_ns))
+        if judged and arrived.said.worth_inferring:
+            age_ns = arrived.seen_ns - arrived.frame.captured_ns
+            events.append(Judged(verdict is Verdict.ON_TIME, self._infer_ns, age_ns))
         if (move := self._ladder.step(events, now_ns)) is not None:
             self._moved(move)
 

@@ -21,10 +21,9 @@ from edge3vt.stream.child import Scheduling, hold
 from edge3vt.stream.lane import LaneResult, OpenSession, Worker
 from edge3vt.stream.ring import Ring
 from edge3vt.stream.slots import Slots
+from edge3vt.stream.warmth import Warmth
 
 BEAT_NS = 50 * NS_PER_MS
-KEEP_WARM_FOR_NS = 10 * NS_PER_S
-"""A pause longer than this is an end: nothing is kept warm for it."""
 NO_MEMORY_CODE = 137
 """Exit code of a process that found no memory: what a shell says of one that the kernel killed for it."""
 LARGEST_MASK = 2048**2
@@ -64,11 +63,11 @@ def serve(
     gc.freeze()
     results.beat()
     talk.send(("ready", session.spec))
-    offered_ns = warmed_ns = 0
+    warmth = Warmth(keep_warm_ns) if keep_warm_ns is not None else None
     while True:
-        # Nothing is kept warm before the first frame: a standby sleeps.
-        warms = keep_warm_ns is not None and offered_ns > 0 and _CLOCK.now_ns() - offered_ns < KEEP_WARM_FOR_NS
-        pause_ns = min(keep_warm_ns, BEAT_NS) if warms and keep_warm_ns is not None else BEAT_NS
+        now_ns = _CLOCK.now_ns()
+        due_ns = warmth.due_ns(now_ns) if warmth is not None else None
+        pause_ns = BEAT_NS if due_ns is None else min(max(due_ns - now_ns, 0), BEAT_NS)
         watched: list[Any] = [frames, talk]
         ready = select.select(watched, [], [], pause_ns / NS_PER_S)[0]
         results.beat()
@@ -76,15 +75,18 @@ def serve(
             break
         for frame, crop in frames.take(newest=1)[0]:
             assert crop is not None, "offered with one"
+            if warmth is not None:
+                warmth.came(_CLOCK.now_ns())
             result = worker.result(frame, crop)
             _put(results, result)
-            offered_ns = warmed_ns = _CLOCK.now_ns()
+            if warmth is not None:
+                warmth.ran(_CLOCK.now_ns())
             results.beat()
             if worker.out_of_memory:
                 os._exit(NO_MEMORY_CODE)
-        if warms and not ready and keep_warm_ns is not None and _CLOCK.now_ns() - warmed_ns >= keep_warm_ns:
+        if warmth is not None and not ready and due_ns is not None and _CLOCK.now_ns() >= due_ns:
             worker.warm()
-            warmed_ns = _CLOCK.now_ns()
+            warmth.ran(_CLOCK.now_ns())
             results.beat()
     session.close()
 
@@ -102,5 +104,6 @@ def _put(results: Slots, result: LaneResult) -> None:
 def unpacked(head: bytes, body: Pixels) -> LaneResult:
     """The result as the engine's process put it."""
     plain, crop, scores, shape = json.loads(head)
+    plain["saturated"] = tuple(plain["saturated"])
     mask = None if shape is None else body.reshape(shape)
     return LaneResult(**plain, crop=Crop(*crop), scores=tuple(scores), mask=mask)

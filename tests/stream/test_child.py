@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from edge3vt.core.errors import BackendMissingError, ConfigError
-from edge3vt.stream.child import Lifeline, Scheduling, hold
+from edge3vt.stream.child import Lifeline, Scheduling, hold, realtime_permitted
 
 SPAWN = multiprocessing.get_context("spawn")
 
@@ -96,3 +96,29 @@ def test_a_priority_that_is_not_permitted_says_what_to_do(monkeypatch: pytest.Mo
     monkeypatch.setattr(os, "sched_setscheduler", refused)
     with pytest.raises(BackendMissingError, match="LimitRTPRIO="):
         Scheduling(realtime=10).apply()
+
+
+def test_a_place_is_held_for_a_while_and_given_back() -> None:
+    before = os.sched_getaffinity(0), os.sched_getscheduler(0)
+    cpu = max(before[0])
+    with Scheduling(cpus=(cpu,)).held():
+        assert os.sched_getaffinity(0) == {cpu}
+    assert (os.sched_getaffinity(0), os.sched_getscheduler(0)) == before
+    with pytest.raises(ConfigError, match=r"CPUs \[4095\]"), Scheduling(cpus=(4095,)).held():
+        raise AssertionError("it has no such place")
+
+
+def test_whether_real_time_is_permitted_is_asked_without_taking_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = os.sched_getscheduler(0)
+    asked: list[int] = []
+
+    def refuse(pid: int, policy: int, param: os.sched_param) -> None:
+        asked.append(param.sched_priority)
+        raise PermissionError
+
+    monkeypatch.setattr(os, "sched_setscheduler", refuse)
+    assert not realtime_permitted(20)
+    monkeypatch.setattr(os, "sched_setscheduler", lambda pid, policy, param: asked.append(param.sched_priority))
+    assert realtime_permitted(10)
+    assert asked == [20, 10]
+    assert os.sched_getscheduler(0) == before

@@ -14,7 +14,7 @@ from edge3vt.core.frame import Crop, Frame
 from edge3vt.core.session import Session
 from edge3vt.core.spec import ModelSpec
 from edge3vt.engine.fake import FakeSession, Fault
-from edge3vt.stream.lane import Lane, LaneResult, ThreadLane
+from edge3vt.stream.lane import RAILS_EVERY, Lane, LaneResult, ThreadLane, rails
 from edge3vt.stream.process import ProcessLane
 from edge3vt.stream.supervised import SupervisedLane
 
@@ -123,3 +123,29 @@ def test_an_engine_that_writes_nothing_gives_no_mask() -> None:
     assert silent.mask is None, "the last one must not stand for it"
     assert silent.error
     lane.close()
+
+
+@every_lane
+def test_what_saturates_is_told_with_the_result(make: Make) -> None:
+    lane = make(partial(FakeSession, SPEC))
+    dark = answer(lane, frame(0, bright=False))
+    assert dark.saturated == (0.0, 1.0), "a fake's logits are three numbers"
+    for index in range(1, RAILS_EVERY + 1):
+        white = Frame(index, index * 1000, np.full((32, 32), 255, np.uint8))
+        last = answer(lane, white)
+    assert last.saturated[0] == 1.0
+    lane.close()
+
+
+def test_an_8_bit_output_that_saturates_shows_and_floats_do_not() -> None:
+    rng = np.random.default_rng(1)
+    pixels = rng.integers(0, 255, (1, 1, 384, 384), np.uint8)
+    floats = rng.normal(0, 10, (1, 6, 96, 96)).astype(np.float32)
+    assert rails(pixels, floats) == (0.0, 0.0)
+    step = np.float32(0.25)
+    wide = np.clip(np.round(floats / step), -128, 127) * step
+    narrow = np.clip(np.round(floats / step), -40, 40) * step
+    assert rails(pixels, wide)[1] < 0.01
+    assert 0.25 < rails(pixels, narrow)[1] < 0.4, "a third lies beyond one standard deviation"
+    pixels[..., :192] = 255
+    assert rails(pixels, floats)[0] == 0.5

@@ -136,6 +136,29 @@ def test_a_ladder_asks_less_of_a_late_engine_and_says_so() -> None:
     assert any(s.reason == "every second frame" for s in segs)
 
 
+def test_a_ladder_comes_back_up_once_every_second_frame_is_in_time() -> None:
+    """What the ladder itself keeps from the engine is not held against it."""
+    rules = LadderRules(window_s=0.3, calm_s=0.3)
+    moves: list[Move] = []
+    ladder = Ladder(60 * NS_PER_MS, (Rung.FULL, Rung.ALTERNATE, Rung.OFF), rules)
+    slow = ThreadLane(lambda: FakeSession(SPEC, CLOCK, latency_ms=(90.0,) * 10 + (0.0,) * 2000))
+    segs = list(stream(source(250), slow, 60.0, ladder=ladder, moved=moves.append))
+    assert [move.rung for move in moves][:2] == [Rung.ALTERNATE, Rung.FULL]
+    assert segs[-1].verdict is Verdict.ON_TIME
+
+
+def test_an_engine_that_is_being_replaced_is_the_supervisors_matter_not_the_ladders() -> None:
+    class Off(ThreadLane):
+        @property
+        def off(self) -> str:
+            return "HANG"
+
+    moves: list[Move] = []
+    gone = Off(lambda: FakeSession(SPEC, CLOCK, faults=dict.fromkeys(range(500), "raise")))
+    list(stream(source(100), gone, BUDGET_MS, ladder=Ladder(round(BUDGET_MS * NS_PER_MS)), moved=moves.append))
+    assert moves == []
+
+
 def test_a_source_that_breaks_raises_after_its_frames() -> None:
     def breaking() -> Iterator[Frame]:
         yield from source(5)
