@@ -190,25 +190,22 @@ async def listen(app: web.Application, host: str, port: int, limits: Limits | No
     served = runner.server
     assert served is not None
 
-    def connected() -> asyncio.Protocol:
-        return served() if len(served.connections) < limits.connections else _Full()
+    made = served.connection_made
 
+    def counted(handler: web.RequestHandler, transport: asyncio.Transport) -> None:
+        made(handler, transport)
+        if len(served.connections) > limits.connections:
+            transport.abort()
+
+    served.connection_made = counted  # type: ignore[method-assign]
     try:
         host = "127.0.0.1" if host == "localhost" else host
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        server = await asyncio.get_running_loop().create_server(connected, host, port, family=family)
+        server = await asyncio.get_running_loop().create_server(served, host, port, family=family)
     except OSError:
         await runner.cleanup()
         raise
     return Listening(runner, server)
-
-
-class _Full(asyncio.Protocol):
-    """A connection too many."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        transport.abort()
 
 
 def _asked(request: web.Request) -> Asked:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import socket
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -252,18 +253,21 @@ def test_a_stranger_who_asks_too_often_does_not_shut_out_the_own_page() -> None:
 
 
 def test_places_and_connections_are_counted() -> None:
-    with site(replace(QUICK, clients=2, connections=4, header_s=PATIENCE_S)) as here:
+    limits = replace(QUICK, clients=2, connections=4, header_s=PATIENCE_S)
+    with site(limits) as here, ExitStack() as stack:
         mine = knock(here.host, here.cookie(), f"http://{here.host}")
-        opened = []
+
+        def connect() -> socket.socket:
+            return stack.enter_context(socket.create_connection(("127.0.0.1", here.port), timeout=PATIENCE_S))
+
         for _ in range(2):
-            opened.append(socket.create_connection(("127.0.0.1", here.port), timeout=PATIENCE_S))
-            opened[-1].sendall(mine)
-            assert b" 101 " in opened[-1].recv(1 << 16)
+            opened = connect()
+            opened.sendall(mine)
+            assert b" 101 " in opened.recv(1 << 16)
         assert b" 503 " in here.raw(mine).partition(b"\r\n")[0]
-        opened += [socket.create_connection(("127.0.0.1", here.port), timeout=PATIENCE_S) for _ in range(2)]
+        for _ in range(2):
+            connect()
         assert here.raw(mine) == b""
-        for each in opened:
-            each.close()
 
 
 BUGS: dict[str, tuple[str, Callable[[Asked], Asked]]] = {

@@ -44,13 +44,13 @@ class Site:
             connection.close()
 
     def raw(self, data: bytes) -> bytes:
-        """All that comes back for these bytes until the server hangs up."""
+        """All that comes back for these bytes until the server hangs up, or greets."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE_S) as connection:
             with suppress(OSError):
                 connection.sendall(data)
             got = b""
             try:
-                while part := connection.recv(1 << 16):
+                while GREETING.encode() not in got and (part := connection.recv(1 << 16)):
                     got += part
             except ConnectionError:
                 pass
