@@ -9,19 +9,20 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from edge3vt.cli.engines import ready_engine
-from edge3vt.cli.live import LIVE_SCHEMES, open_live, settings
+from edge3vt.cli.live import LIVE_SCHEMES, Reading, open_live, settings
 from edge3vt.clinic.dicomseg import Maker
 from edge3vt.core.clock import Clock
 from edge3vt.core.documents import suggestion
 from edge3vt.core.errors import ConfigError
 from edge3vt.engine.manifest import read
 from edge3vt.engine.slots import active
+from edge3vt.picture.view import SIDES, Side
 from edge3vt.stream.sinks import Sink
 from edge3vt.stream.sources import Source
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".mpeg", ".mpg", ".avi", ".mkv")
 SOURCE_SCHEMES = ("file", "dicom", "folder", "phantom", "replay", *LIVE_SCHEMES)
-SINK_SCHEMES = ("file", "folder", "display", "null")
+SINK_SCHEMES = ("file", "folder", "display", "null", "measure")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,10 @@ def open_sink(uri: str, *, overwrite: bool, block: bool, source: str | None = No
             from edge3vt.clinic.dicomsink import DicomSegSink
 
             return DicomSegSink(target.path, _dicom_source(uri, source), partial(_maker, engine), overwrite=overwrite)
+        case "measure":
+            from edge3vt.clinic.sheet import Asked, MeasureSink
+
+            return MeasureSink(target.path, Asked(**_measure_arguments(uri)), overwrite=overwrite, block=block)
         case _:
             from edge3vt.stream.sinks.video import VideoSink
 
@@ -125,8 +130,10 @@ def _parse(uri: str, schemes: tuple[str, ...], *, writing: bool) -> _Target:
         )
     if path.suffix.lower() == ".dcm":
         return _Target("dicomseg", path, {})
+    if path.suffix.lower() in (".csv", ".json"):
+        return _Target("measure", path, {})
     raise ConfigError(
-        f"{uri}: no sink writes '{path.suffix}' files; expected .mp4, .dcm, a folder ending in / or a URI"
+        f"{uri}: no sink writes '{path.suffix}' files; expected .mp4, .dcm, .csv, .json, a folder ending in / or a URI"
     )
 
 
@@ -149,6 +156,22 @@ def _display_arguments(uri: str, target: _Target) -> dict[str, Path]:
     """display://?snapshots=FOLDER&queue=FOLDER"""
     _check_settings(uri, target, ("snapshots", "queue"))
     return {key: Path(value) for key, value in target.query.items()}
+
+
+def _measure_arguments(uri: str) -> dict[str, Any]:
+    """measure://FILE.csv?weeks=22.5&left=up&mm_per_px=0.12; a path alone sets nothing"""
+    if "://" not in uri:
+        return {}
+    known: dict[str, Reading] = {
+        "weeks": (float, "a gestational age in weeks, as in 22.5"),
+        "left": (_side, "left, right, up or down: where on the picture the fetal left lies"),
+        "mm_per_px": (float, "the edge of a pixel in mm, as in 0.12"),
+    }
+    return settings(uri, urlsplit(uri).query, known)
+
+
+def _side(text: str) -> Side:
+    return SIDES[SIDES.index(text, 1)]  # the first stands for unset
 
 
 def _replay_arguments(uri: str) -> dict[str, Any]:
