@@ -31,6 +31,7 @@ DOCUMENTS = {
     "engines/recipes": ("edge3vt.engine.recipe", "EngineRecipe"),
     "calibration/sets": ("edge3vt.calibrate.set", "CalibrationSet"),
     "calibration/tables": ("edge3vt.calibrate.table", "CalibrationTable"),
+    "benchmarks/scenarios": ("edge3vt.bench.scenario", "Scenario"),
     "benchmarks/training": ("edge3vt.learn.recipe", "Recipe"),
     "benchmarks/results/learning/*/trainings": ("edge3vt.learn.record", "TrainingRecord"),
     "benchmarks/results/learning/*": ("edge3vt.bench.record", "Record"),

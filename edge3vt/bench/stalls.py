@@ -7,10 +7,12 @@ the frame would have been in time without the part of its way that lies within t
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from edge3vt.bench.quantiles import Spread
+import numpy as np
+
+from edge3vt.bench.quantiles import Spread, spread
 from edge3vt.core.clock import NS_PER_MS
 
 LIMIT_MS = 8.0
@@ -18,6 +20,8 @@ LIMIT_MS = 8.0
 or two (measured with engine, loop and encoder on one core; docs/bench.md)."""
 KEPT = 1000
 """Misses that a result tells one by one."""
+Wakes = Mapping[int, tuple[Sequence[int], Sequence[int]]]
+"""By core: when a probe wanted to wake and when it did, in ns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,37 @@ class Stalls:
     machine: int
     own: int
     events: tuple[Miss, ...]
+
+
+def stalls_of(
+    missed: Sequence[Flight], wakes: Wakes, spans: Sequence[tuple[int, int]], budget_ns: int, every_ms: float
+) -> Stalls:
+    """What the probes saw while frames were measured, from begin to end of each span, and the misses by cause."""
+    seen: list[Oversleep] = []
+    late = [np.zeros(0, np.int64)]
+    for core, (due, woke) in wakes.items():
+        due_ns, woke_ns = np.asarray(due, np.int64), np.asarray(woke, np.int64)
+        within = np.zeros(len(due_ns), bool)
+        for began_ns, ended_ns in spans:
+            within |= (woke_ns >= began_ns) & (due_ns <= ended_ns + budget_ns)
+        late.append((woke_ns - due_ns)[within])
+        long = within & (woke_ns - due_ns >= LIMIT_MS * NS_PER_MS)
+        seen += [Oversleep(core, int(d), int(w)) for d, w in zip(due_ns[long], woke_ns[long], strict=True)]
+    events = attribute(missed, seen, budget_ns, spans[0][0] if spans else 0)
+    lengths = [max(ended_ns - began_ns, 1) for began_ns, ended_ns in spans]
+    shares = [stalled_share(seen, *span) * length for span, length in zip(spans, lengths, strict=True)]
+    machine = sum(event.machine for event in events)
+    return Stalls(
+        probes=tuple(wakes),
+        every_ms=every_ms,
+        limit_ms=LIMIT_MS,
+        late_ms=spread(np.concatenate(late)),
+        stalls=len(seen),
+        stalled_share=sum(shares) / sum(lengths) if lengths else 0.0,
+        machine=machine,
+        own=len(events) - machine,
+        events=events[:KEPT],
+    )
 
 
 def attribute(

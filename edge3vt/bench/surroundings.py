@@ -81,11 +81,14 @@ def ticks(cores: Iterable[int], root: Path = Path("/proc")) -> Ticks:
 
 
 class Observer:
-    """Looks at clocks and temperature every EVERY_S in a thread of its own, from ``start`` until ``finish``."""
+    """Looks at clocks and temperature every EVERY_S in a thread of its own, from ``start`` until ``finish``.
+
+    cores: that we may use.
+    """
 
     def __init__(self, gpu: bool) -> None:
         self._gpu = gpu
-        self._cores = tuple(sorted(os.sched_getaffinity(0)))
+        self.cores = tuple(sorted(os.sched_getaffinity(0)))
         self._load_before = os.getloadavg()[0]
         self._look = look()
         self._seen: list[Conditions] = []
@@ -95,21 +98,21 @@ class Observer:
 
     def start(self) -> Observer:
         self._observe()
-        self._ticks = ticks(self._cores)
+        self._ticks = ticks(self.cores)
         self._thread.start()
         return self
 
     def finish(self) -> Surroundings:
-        after = ticks(self._cores)
+        after = ticks(self.cores)
         self._stop.set()
         self._thread.join()
         self._observe()
         board = jetson()
-        cpu = Path(f"/sys/devices/system/cpu/cpu{self._cores[0]}/cpufreq/scaling_governor")
+        cpu = Path(f"/sys/devices/system/cpu/cpu{self.cores[0]}/cpufreq/scaling_governor")
         temperatures = [seen.temperature_c for seen in self._seen if seen.temperature_c is not None]
         against = [line for seen in self._seen for line in obstacles(seen, gpu=self._gpu)]
         return Surroundings(
-            cores=self._cores,
+            cores=self.cores,
             governor=_text(cpu).strip() or None,
             mhz=(min(self._mhz), max(self._mhz)) if self._mhz else None,
             jetson=board,
@@ -125,7 +128,7 @@ class Observer:
 
     def _observe(self) -> None:
         self._seen.append(self._look())
-        if (mhz := clock_mhz(self._cores[0])) is not None:
+        if (mhz := clock_mhz(self.cores[0])) is not None:
             self._mhz.append(mhz)
 
     def _work(self) -> None:

@@ -13,7 +13,22 @@ from typing import Annotated
 import typer
 
 from edge3vt import __version__
-from edge3vt.cli import adopt, build, calibrate, cart, data, demo, doctor, drill, evaluate, lint, phantom, run, train
+from edge3vt.cli import (
+    adopt,
+    bench,
+    build,
+    calibrate,
+    cart,
+    data,
+    demo,
+    doctor,
+    drill,
+    evaluate,
+    lint,
+    phantom,
+    run,
+    train,
+)
 from edge3vt.cli.output import note
 from edge3vt.core.errors import Edge3vtError
 
@@ -39,6 +54,7 @@ app.command("verify")(build.verify)
 app.command("evaluate")(evaluate.evaluate)
 app.command("doctor")(doctor.doctor)
 app.command("drill")(drill.drills)
+app.add_typer(bench.app, name="bench")
 app.add_typer(cart.app, name="engines")
 app.add_typer(data.app, name="data")
 
