@@ -14,8 +14,9 @@ from edge3vt.bench.evaluate import StreamAccuracy, Witness
 from edge3vt.bench.report import check, page
 from edge3vt.cli.build import verified
 from edge3vt.cli.engines import ready_engine
+from edge3vt.cli.lanes import open_lane
 from edge3vt.cli.output import Json, finish, note
-from edge3vt.cli.run import drive, open_lane
+from edge3vt.cli.run import drive
 from edge3vt.core.clock import NS_PER_MS, SystemClock
 from edge3vt.core.documents import write_bytes, write_json
 from edge3vt.core.errors import DataError

@@ -7,9 +7,8 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -19,21 +18,21 @@ import typer
 
 from edge3vt.cli.engines import ready_engine
 from edge3vt.cli.figures import Asked, Figures, begin_log
+from edge3vt.cli.lanes import Engines, descent, described, manifest_of, open_lane, places, told
 from edge3vt.cli.output import Json, Overwrite, finish, note
 from edge3vt.cli.uris import open_sink, open_source
-from edge3vt.core.anatomy import ClassMap
 from edge3vt.core.clock import Clock, SystemClock
-from edge3vt.core.documents import read_toml
 from edge3vt.core.errors import ConfigError
 from edge3vt.core.segmentation import Segmentation
-from edge3vt.core.session import Session
-from edge3vt.core.spec import ModelSpec
-from edge3vt.engine.open import open_engine
 from edge3vt.picture.draw import Composer
+from edge3vt.stream.child import Scheduling
+from edge3vt.stream.descent import Descent
 from edge3vt.stream.journal import Journal
-from edge3vt.stream.lane import Lane, LaneResult, ThreadLane
+from edge3vt.stream.ladder import Move, Steps
+from edge3vt.stream.lane import Lane, LaneResult
 from edge3vt.stream.profile import Framing, read_profile
 from edge3vt.stream.runner import Sync, offline, stream
+from edge3vt.stream.seeker import Seeker
 from edge3vt.stream.sinks import Sink
 from edge3vt.stream.sources import Source
 from edge3vt.stream.sources.remote import RemoteSource
@@ -72,6 +71,16 @@ def run(
     standby: Annotated[
         bool, typer.Option(help="Keep a second engine open and warm, for when the first one hangs.")
     ] = True,
+    smaller_engine: Annotated[
+        Path | None, typer.Option(help="An engine folder of the same classes, for while this machine is late or hot.")
+    ] = None,
+    accept_region: Annotated[
+        bool, typer.Option("--accept-region", help="Take the region found in the picture without anybody's look at it.")
+    ] = False,
+    cores: Annotated[str | None, typer.Option(help="LOOP,ENGINE: the CPU cores of each, as in 0,1.")] = None,
+    realtime: Annotated[
+        bool, typer.Option("--realtime", help="Real-time priority for loop and engine, where it is permitted.")
+    ] = False,
     metrics_port: Annotated[int | None, typer.Option(help="Figures for Prometheus, to this machine alone.")] = None,
     log_lines: Annotated[Path | None, typer.Option(help="A JSON line of figures a second, into this file.")] = None,
     trace: Annotated[Path | None, typer.Option(help="Every frame's way, for ui.perfetto.dev, into this file.")] = None,
@@ -88,6 +97,12 @@ def run(
     """
     if not budget_ms > 0:
         raise ConfigError(f"--budget-ms is {budget_ms:g}, expected a positive number of milliseconds, as in 16.7")
+    live_only = {"--smaller-engine": smaller_engine, "--accept-region": accept_region, "--realtime": realtime}
+    if offline and (given := [name for name, value in live_only.items() if value]):
+        raise ConfigError(
+            f"{', '.join(given)}: not with --offline, where nothing is late; a region comes from --profile"
+        )
+    loop_place, engine_place = places(cores, realtime=realtime)
     clock = SystemClock()
     framing = Framing([read_profile(name) for name in profile or ()])
     ledger, ended = Ledger(None if offline else budget_ms), threading.Event()
@@ -102,15 +117,26 @@ def run(
             stack.enter_context(open_sink(uri, overwrite=overwrite, block=offline, source=source, engine=engine))
             for uri in sinks or ["null://"]
         ]
-        folder = engine or ready_engine()
-        lane = open_lane(folder, class_map=classes, supervised=not offline, standby=standby)
+        engines = Engines(engine or ready_engine(), smaller_engine, classes)
+        lane = open_lane(engines, supervised=not offline, standby=standby, place=engine_place)
         stack.callback(lane.close)
+        manifest = manifest_of(engines.folder)
+        note(told(manifest))
         asked = Asked(metrics_port, log_lines, trace)
         figures = Figures(
             stack, clock, journal, ledger, outputs, asked, model=lane.spec.name, restarts=lambda: lane.restarts
         )
         for text in frames.notes:
             note(f"{without_password(source)}: {text}")
+        steps: Descent | None = None
+        watchers: list[Callable[[Segmentation], None]] = [figures.delivered]
+        if isinstance(lane, SupervisedLane):
+            steps = descent(lane, engines, budget_ms, figures.heat)
+            figures.follow(steps)
+        if not offline:
+            seeker = Seeker(framing, accept=accept_region)
+            stack.callback(seeker.close)
+            watchers.append(figures.seeking(seeker, framing))
         if not offline:
             signal.signal(signal.SIGTERM, partial(_end, watchdog, ended))
         summary = drive(
@@ -119,11 +145,15 @@ def run(
             outputs,
             clock,
             None if offline else budget_ms,
-            (figures.delivered,),
+            watchers,
             results=figures.result,
             sync=sync,
             policy=crop,
             framing=framing,
+            ladder=steps,
+            moved=figures.moved,
+            tell=figures.notices,
+            place=loop_place,
             ledger=ledger,
             watchdog=watchdog,
             ended=ended,
@@ -131,22 +161,17 @@ def run(
     dropped = sum(sink.dropped for sink in outputs)
     document = {
         "source": without_password(source),
+        "engine": described(manifest),
         "stream": summary,
         "sinks": [{"written": s.written, "dropped": s.dropped} for s in outputs],
     }
     report = lines(summary, frames.name)
+    if steps is not None:
+        document["ladder"] = {"rung": steps.rung.value, "moves": dict(steps.moves), "refused": steps.refused}
+        report += [f"Ladder, {reason}" for reason in steps.reasons]
     if dropped:
         report.append(f"Dropped by sinks: {dropped} frames")
     return finish("run", True, document, report, json=json)
-
-
-def open_lane(
-    engine: Path, class_map: Path | None = None, *, supervised: bool = False, standby: bool = False
-) -> ThreadLane | SupervisedLane:
-    """The engine folder in a thread, or in a process that is replaced, under the names of ``class_map`` where given."""
-    names = None if class_map is None else read_toml(ClassMap, class_map)
-    opened = partial(_open_renamed, engine, names, str(class_map))
-    return SupervisedLane(opened, standby=standby) if supervised else ThreadLane(opened)
 
 
 def drive(
@@ -161,13 +186,17 @@ def drive(
     sync: Sync = "passthrough",
     policy: CropPolicy = "acquire",
     framing: Framing | None = None,
+    ladder: Steps | None = None,
+    moved: Callable[[Move], None] = lambda move: None,
+    tell: Callable[[], tuple[str, ...]] = tuple,
+    place: Scheduling | None = None,
     ledger: Ledger | None = None,
     watchdog: Watchdog | None = None,
     ended: threading.Event | None = None,
 ) -> StreamSummary:
     """Run ``frames`` through the loop into ``sinks`` until they end, a sink is closed or ``ended`` is set.
 
-    Offline without a budget.
+    Offline without a budget. tell: notices for the status line beside the sinks' own. place: of this thread meanwhile.
     """
     cv2.setNumThreads(1)  # its workers would compete with the engine and the encoder
     sys.setswitchinterval(SWITCH_INTERVAL_S)
@@ -180,7 +209,7 @@ def drive(
     compose.warm(frames.width, frames.height)
 
     def notices() -> tuple[str, ...]:
-        return tuple(sink.notice for sink in sinks if sink.notice)
+        return (*(sink.notice for sink in sinks if sink.notice), *tell())
 
     loop = (
         offline(
@@ -203,14 +232,33 @@ def drive(
             policy=policy,
             compose=compose,
             framing=framing,
+            ladder=ladder,
+            moved=moved,
             tell=notices,
             results=results,
             ledger=ledger,
             clock=clock,
         )
     )
-    first = True
+    with (place or Scheduling()).held():
+        _deliver(loop, lane, sinks, watchers, watchdog, ended)
+    return ledger.summary()
+
+
+def _deliver(
+    loop: Iterator[Segmentation],
+    lane: Lane,
+    sinks: Sequence[Sink],
+    watchers: Sequence[Callable[[Segmentation], None]],
+    watchdog: Watchdog | None,
+    ended: threading.Event | None,
+) -> None:
+    first, spec = True, lane.spec
     for seg in loop:
+        if lane.spec is not spec:  # another engine has taken over
+            spec = lane.spec
+            for sink in sinks:
+                sink.spec = spec
         for sink in sinks:
             sink(seg)
         if watchdog is not None:
@@ -222,7 +270,6 @@ def drive(
             watch(seg)
         if any(sink.closed for sink in sinks) or (ended is not None and ended.is_set()):
             break
-    return ledger.summary()
 
 
 def _end(watchdog: Watchdog, ended: threading.Event, *_: object) -> None:
@@ -233,23 +280,3 @@ def _end(watchdog: Watchdog, ended: threading.Event, *_: object) -> None:
     timer.daemon = True
     timer.start()
     ended.set()
-
-
-class _Renamed:
-    """A session whose classes have other names."""
-
-    def __init__(self, session: Session, spec: ModelSpec) -> None:
-        self._session, self.spec = session, spec
-        self.run, self.close = session.run, session.close
-
-
-def _open_renamed(engine: Path, names: ClassMap | None, where: str) -> Session:
-    session = open_engine(engine)
-    if names is not None:
-        if len(names.classes) != len(session.spec.classes):
-            raise ConfigError(
-                f"{where}: {len(names.classes)} classes, but the engine has {len(session.spec.classes)} "
-                f"({', '.join(session.spec.classes)}); name each of them once"
-            )
-        return _Renamed(session, replace(session.spec, classes=names.classes))
-    return session

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from edge3vt.core.frame import Crop, Frame, Pixels
 
 Mask = NDArray[np.uint8]
+UNCONFIRMED = "region not confirmed"
+"""Why nothing is drawn while the region was found in the picture and nobody has looked at it: the box is, instead."""
 
 
 class Verdict(Enum):

@@ -15,9 +15,9 @@ import numpy as np
 from edge3vt.core.anatomy import CLASS_NAMES
 from edge3vt.core.clock import NS_PER_MS, NS_PER_S
 from edge3vt.core.frame import Crop, Frame, Pixels, Region
-from edge3vt.core.segmentation import Segmentation, State, Timing, Verdict
+from edge3vt.core.segmentation import UNCONFIRMED, Segmentation, State, Timing, Verdict
 from edge3vt.core.spec import ModelSpec
-from edge3vt.picture.band import NOT_FOR_DIAGNOSIS, PLAIN, Layout, draw_band, draw_banner, layout_of
+from edge3vt.picture.band import AMBER, NOT_FOR_DIAGNOSIS, PLAIN, Layout, draw_band, draw_banner, layout_of
 from edge3vt.picture.colour import to_rgb
 from edge3vt.picture.outline import colour_of, draw_structures, extent
 from edge3vt.picture.text import BACKGROUND, line_height_px, paste, rendered
@@ -71,6 +71,8 @@ class Composer:
             )
             if present:
                 self._draw_legend(picture, layout, frame.bounds, tuple(present), extent(seg.mask, seg.crop))
+        if seg.withheld == UNCONFIRMED:
+            _draw_box(picture, frame.bounds, max(2, round(picture.shape[0] / 300)))
         if seg.state is State.NO_SIGNAL:
             draw_banner(picture, layout, frame.bounds, NO_SIGNAL)
         draw_band(picture, layout, seg, self._detail(seg, view), self._beat)
@@ -152,6 +154,13 @@ class Period:
         elif frame.index > before.index and frame.captured_ns > before.captured_ns:
             self._each.append((frame.captured_ns - before.captured_ns) / (frame.index - before.index))
             self.ns = median(self._each)
+
+
+def _draw_box(picture: Pixels, box: Region, thickness: int) -> None:
+    """The border of a region, inside it."""
+    part = picture[box.y0 : box.y1, box.x0 : box.x1]
+    for side in (part[:thickness], part[-thickness:], part[:, :thickness], part[:, -thickness:]):
+        side[:] = AMBER
 
 
 @lru_cache(maxsize=64)

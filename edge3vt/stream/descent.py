@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from typing import Protocol
@@ -23,7 +23,8 @@ class Changeable(Protocol):
 class Descent:
     """The ladder of ``stream``, used by its thread. engines: of FULL and, where one was verified, of SMALLER.
 
-    heat: the newest word of the machine, told once; None for none. refused: changes of the engine that came to nothing.
+    heat: the newest word of the machine, None for none. moves: by the rung they went to. refused: changes of the engine
+    that came to nothing.
     """
 
     def __init__(
@@ -37,7 +38,8 @@ class Descent:
         self._felt: Heat | None = None
         self._change: Future[str] | None = None
         self.reasons: deque[str] = deque(maxlen=REMEMBERED)
-        self.moves = self.refused = 0
+        self.moves: Counter[str] = Counter()
+        self.refused = 0
 
     @property
     def rung(self) -> Rung:
@@ -60,7 +62,7 @@ class Descent:
             gathered.append(Changed(done))
         move = self._ladder.step(gathered, now_ns)
         if move is not None:
-            self.moves += 1
+            self.moves[move.rung.value] += 1
             self.reasons.append(move.reason)
             if move.changes:
                 self._change = self._lane.swap(self._engines[move.rung])

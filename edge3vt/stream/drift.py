@@ -186,12 +186,17 @@ class Drifted:
     """distance: of the newest pictures (median), in units of the card's limit: above 1 they are unlike its pictures.
 
     statistic: the one that lies furthest outside the card's 1st to 99th percentile, empty where none does; value: it.
+    notice: the same for the status line.
     """
 
     distance: float
     statistic: str
     value: float
     text: str
+
+    @property
+    def notice(self) -> str:
+        return f"UNLIKE TRAINING: {SAYS.get(self.statistic, 'as a whole').removeprefix('its ')}"
 
 
 class Drift:

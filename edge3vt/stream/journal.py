@@ -19,9 +19,10 @@ from typing import TextIO
 from edge3vt.core.clock import NS_PER_S, Clock, wall_label
 
 _CODES = """
-AI_INVALID AI_LATE AI_OFF BLACK CLOSED CRASHLOOP DISK DRIFT ENGINE_READY EXIT FD_GROWTH FORMAT_CHANGED FROZEN HANG
-HOT KILLED LADDER LAYOUT LIBRARY LIVE MEMORY_GROWTH NATIVE_STDERR NO_SIGNAL OOM OTHER READY REC_STOPPED REOPENED
-RESTART SINK_CLOSED SNAPSHOT SOURCE_LOST STARTING STOPPING SUPPRESSED THROTTLED
+AI_INVALID AI_LATE AI_OFF BLACK CLOSED CRASHLOOP DISK DRIFT ENGINE_READY ENGINE_REFUSED EXIT FAILING FD_GROWTH
+FORMAT_CHANGED FROZEN HANG HOT KILLED LADDER LATE LAYOUT LIBRARY LIVE MEMORY_GROWTH NATIVE_STDERR NO_SIGNAL OOM OPEN
+OTHER READY REC_STOPPED REGION_CONFIRMED REGION_FOUND REOPENED RESTART SINK_CLOSED SNAPSHOT SOURCE_LOST STARTING
+STOPPING STUCK SUPPRESSED SWAPPED THROTTLED UNWATCHED
 """
 CODES = frozenset(_CODES.split())
 """What may be said. A code that is none of these is told as OTHER."""
@@ -152,14 +153,14 @@ def muffled(journal: Journal) -> Iterator[TextIO]:
     try:
         yield real
     finally:
-        root.handlers[:] = handlers
-        own.removeHandler(handler)
-        own.propagate = True
-        sys.stderr = before
         os.dup2(saved, 2)  # the last writing end, but for children that live on
         os.close(saved)
         drain.join(timeout=1.0)
         journal.flush(ending=True)
+        root.handlers[:] = handlers
+        own.removeHandler(handler)
+        own.propagate = True
+        sys.stderr = before
         real.close()
 
 

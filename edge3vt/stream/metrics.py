@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
@@ -21,13 +21,19 @@ if TYPE_CHECKING:
 PORT = 9317
 BOUNDS_MS = (1.0, 2.0, 4.0, 6.0, 8.0, 10.0, 12.0, 14.0, 16.7, 20.0, 25.0, 33.3, 50.0, 75.0, 100.0, 150.0, 250.0, 1000.0)
 PREFIX = "edge3vt_"
+Gauges = Callable[[], Iterable[tuple[str, str, float]]]
+"""Name, what it is, and value of figures that their owner keeps."""
+
+
+def no_gauges() -> tuple[tuple[str, str, float], ...]:
+    return ()
 
 
 class Collector:
     """Turns a ledger and the newest health into Prometheus's metrics when it is asked; costs the loop nothing.
 
     Names follow prometheus.io/docs/practices/naming: base units, _total for what only grows. sinks: dropped frames by
-    kind of sink.
+    kind of sink. moves: of the ladder, by the rung they went to. gauges: whatever else there is to tell.
     """
 
     def __init__(
@@ -35,8 +41,10 @@ class Collector:
         ledger: Ledger,
         health: Callable[[], Health] | None = None,
         sinks: Callable[[], Mapping[str, int]] | None = None,
+        moves: Callable[[], Mapping[str, int]] | None = None,
+        gauges: Gauges = no_gauges,
     ) -> None:
-        self._ledger, self._health, self._sinks = ledger, health, sinks
+        self._ledger, self._health, self._sinks, self._moves, self._more = ledger, health, sinks, moves, gauges
 
     def describe(self) -> list[Metric]:
         return []  # nothing is collected to register it
@@ -64,17 +72,19 @@ class Collector:
         yield counter("restarts", "Processes started anew.", "code", tallies["restarts"])
         if self._sinks is not None:
             yield counter("sink_dropped_frames", "Frames that a sink dropped.", "sink", self._sinks())
+        if self._moves is not None:
+            yield counter("ladder_moves", "Moves of the ladder.", "rung", self._moves())
         streak = GaugeMetricFamily(PREFIX + "longest_missed_streak_frames", "Longest run of missed deadlines.")
         streak.add_metric([], counts["longest_streak"])
         yield streak
         yield _distribution("stage_seconds", "Time in each stage.", "stage", dict(ledger.stages))
         yield _distribution("frame_seconds", "Capture to composed frame.", "", {"": ledger.total})
         yield _distribution("mask_age_seconds", "Age of the masks that were drawn.", "", {"": ledger.mask_age})
-        if self._health is not None:
-            for name, text, value in _gauges(self._health()):
-                gauge = GaugeMetricFamily(PREFIX + name, text)
-                gauge.add_metric([], value)
-                yield gauge
+        health = () if self._health is None else _gauges(self._health())
+        for name, text, value in (*health, *self._more()):
+            gauge = GaugeMetricFamily(PREFIX + name, text)
+            gauge.add_metric([], value)
+            yield gauge
 
 
 def _distribution(name: str, text: str, label: str, values: Mapping[str, Histogram]) -> Metric:
@@ -152,8 +162,9 @@ class Ticker:
         health: Callable[[], Health] | None = None,
         also: Callable[[], None] = lambda: None,
         every_ns: int = NS_PER_S,
+        gauges: Gauges = no_gauges,
     ) -> None:
-        self._ledger, self._rows, self._health, self._also = ledger, rows, health, also
+        self._ledger, self._rows, self._health, self._also, self._more = ledger, rows, health, also, gauges
         self._every_ns = every_ns
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._work, name="ticker", daemon=True)
@@ -171,11 +182,11 @@ class Ticker:
         while not ending:
             ending = self._closing.wait(self._every_ns / NS_PER_S)
             if self._rows is not None:
-                self._rows.write(row(self._ledger, self._health() if self._health else None))
+                self._rows.write(row(self._ledger, self._health() if self._health else None, self._more()))
             self._also()
 
 
-def row(ledger: Ledger, health: Health | None) -> dict[str, Any]:
+def row(ledger: Ledger, health: Health | None, gauges: Iterable[tuple[str, str, float]] = ()) -> dict[str, Any]:
     """The figures since the start, as a line holds them. at: wall time, a label."""
 
     def spread(s: LatencySummary) -> dict[str, float | None]:
@@ -185,6 +196,5 @@ def row(ledger: Ledger, health: Health | None) -> dict[str, Any]:
     out["total_ms"] = spread(ledger.total.summary())
     out["infer_ms"] = spread(ledger.stages["infer"].summary())
     out["mask_age_ms"] = spread(ledger.mask_age.summary())
-    if health is not None:
-        out |= {name: value for name, _, value in _gauges(health)}
-    return out
+    told = () if health is None else _gauges(health)
+    return out | {name: value for name, _, value in (*told, *gauges)}

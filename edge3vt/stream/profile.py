@@ -25,7 +25,7 @@ LANDMARKS = 6
 FOUND_WIDTH_PX = 975  # the width of the screens that picture.screen was tried on
 RETRY_FRAMES = 30  # between two looks for a profile that fits
 SMALLEST_PX = 32
-UNKNOWN = "the whole picture"
+UNKNOWN, FOUND = "the whole picture", "found"
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +171,7 @@ def found(frames: Sequence[Frame]) -> Found | None:
     region = Region(x0, y0, x1, y1).clipped(frames[0].width, frames[0].height)
     if min(region.width, region.height) < SMALLEST_PX:
         return None
-    alike = min(_overlap(region, Region(*(int(side) for side in box))) for box in boxes)
+    alike = min(overlap(region, Region(*(int(side) for side in box))) for box in boxes)
     return Found(region, alike * min(float(np.median(filled)) / 0.6, 1.0))
 
 
@@ -186,6 +186,16 @@ class Framing:
         self.placement = Placement(None, None, UNKNOWN, 0.0, sure=True)
 
     @property
+    def size(self) -> tuple[int, int] | None:
+        """Width and height of the last frame's picture."""
+        return self._size
+
+    @property
+    def unconfirmed(self) -> bool:
+        """The region in force was found, and nobody has confirmed it: no overlay is to be shown."""
+        return self.placement.origin == FOUND and not self.placement.sure
+
+    @property
     def searching(self) -> bool:
         """Neither source nor profile tells: ``found`` is to be asked, beside the loop, and its answer placed here."""
         return self._placed is None and self.placement.origin == UNKNOWN
@@ -198,7 +208,7 @@ class Framing:
         if frame.region is not None:
             self.placement = Placement(frame.region, frame.mm_per_px, "source", 1.0, sure=True)
             return frame
-        if self._profiles and (self._placed is None or self._placed.origin == "found"):
+        if self._profiles and (self._placed is None or self._placed.origin == FOUND):
             self._wait -= 1
             if self._wait < 0:
                 self._wait = RETRY_FRAMES
@@ -214,7 +224,8 @@ class Framing:
         """Take what was found in pictures of that size; False where the size has changed since, or a profile fits."""
         if (width, height) != self._size or self._placed is not None:
             return False
-        self._placed = Placement(found.region, None, "found", found.confidence, sure=False)
+        self._placed = Placement(found.region, None, FOUND, found.confidence, sure=False)
+        self.placement = self._placed
         return True
 
     def confirm(self) -> None:
@@ -242,7 +253,7 @@ def _levels(frame: Frame, box: tuple[int, int, int, int]) -> list[int]:
     return [int(level) for level in np.asarray(cv2.resize(luma, GRID, interpolation=cv2.INTER_AREA)).ravel()]
 
 
-def _overlap(a: Region, b: Region) -> float:
+def overlap(a: Region, b: Region) -> float:
     """Intersection over union."""
     both = max(min(a.x1, b.x1) - max(a.x0, b.x0), 0) * max(min(a.y1, b.y1) - max(a.y0, b.y0), 0)
     return both / max(a.width * a.height + b.width * b.height - both, 1)

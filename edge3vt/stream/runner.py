@@ -9,7 +9,7 @@ from typing import Literal
 from edge3vt.core.clock import NS_PER_MS, NS_PER_S, Clock, SystemClock
 from edge3vt.core.errors import ConfigError
 from edge3vt.core.frame import Frame
-from edge3vt.core.segmentation import Segmentation, State, Verdict
+from edge3vt.core.segmentation import UNCONFIRMED, Segmentation, State, Verdict
 from edge3vt.picture.draw import Period
 from edge3vt.stream.deadline import Captured, Composed, Deadline, Emit, Event, Finished, Offer
 from edge3vt.stream.gate import GateRules
@@ -169,6 +169,8 @@ class _Entry:
         if said.changed.startswith(("format", "layout", "signal", "source")):  # the region may be another one
             self._framing.renew()
             framed = self._framing.step(frame)
+        if self._framing.unconfirmed and not said.withheld:
+            said = replace(said, withheld=UNCONFIRMED)
         here = replace(framed, epoch=said.epoch, repeat_of=said.repeat_of)
         self.period.add(here)
         return Arrived(here, now_ns, said)

@@ -29,11 +29,11 @@ REASONS = (
 )
 """Reasons are counted in these words and in WORDS only: what an engine or a file says of itself may name a patient."""
 _WORDS = """
-3vt a ai aorta aortic arch artery asked at away back black box busy by cava change changed closed code colour corrupt
-crop depth does doppler dropped dual duplicate engine epoch every failed finite for format found frame frames frozen
-gap hidden hot hung in invalid is jump lane large late layout leapt left lost mask missed no not of off old operator
-order other out paused picture plausible probe pulmonary rate read region repeated score screen second seen shape
-signal size skipped slow small source spine started starting state superior temporal the time to too torn trachea
+3vt a ai aorta aortic arch artery asked at away back black box busy by cava change changed closed code colour confirmed
+corrupt crop depth does doppler dropped dual duplicate engine epoch every failed finite for format found frame frames
+frozen gap hidden hot hung in invalid is jump lane large late layout leapt left lost mask missed no not of off old
+operator order other out paused picture plausible probe pulmonary rate read region repeated score screen second seen
+shape signal size skipped slow small source spine started starting state superior temporal the time to too torn trachea
 unknown vein vena vessel vessels view warm was with without wrong yet
 """
 WORDS = frozenset(_WORDS.split())

@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -80,6 +81,30 @@ def test_the_trace_holds_engine_and_sinks(stack: ExitStack, tmp_path: Path) -> N
     stack.close()
     names = {event.get("name") for event in json.loads((tmp_path / "trace.json").read_text())}
     assert {"infer", "sink"} <= names
+
+
+def test_drift_is_advice_on_the_status_line_and_a_figure(stack: ExitStack) -> None:
+    told, _, clock = figures(stack, [], model="student-s384")
+    assert told.notices() == ()
+    for index in range(40):
+        clock.advance_ms(1000)
+        told.delivered(seg(index))
+    (notice,) = told.notices()
+    assert notice.startswith("UNLIKE TRAINING: ")
+    assert {name: value for name, _, value in told.gauges()}["input_drift_ratio"] > 1
+
+
+def test_what_saturates_is_told_as_a_running_mean(stack: ExitStack) -> None:
+    told, _, _ = figures(stack, [])
+    asked = seg(0)
+    done = failed(asked.frame, Crop(0, 0, 64, 64), NS_PER_MS, "m", "")
+    assert "input_saturated_ratio" not in {name for name, _, _ in told.gauges()}, "nothing is known yet"
+    for _ in range(200):
+        told.result(replace(done, saturated=(0.5, 0.25)))
+    told.result(replace(done, error="late", saturated=(1.0, 1.0)))
+    found = {name: value for name, _, value in told.gauges()}
+    assert found["input_saturated_ratio"] == pytest.approx(0.5)
+    assert found["output_saturated_ratio"] == pytest.approx(0.25)
 
 
 @pytest.mark.parametrize(("model", "drifts"), [("student-s384", True), ("another", False)])

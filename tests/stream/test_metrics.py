@@ -27,8 +27,8 @@ PIXELS = np.zeros((8, 8), np.uint8)
 HEALTH = Health(
     Vitals(400 << 20, 33, 9, 2), Conditions(None, None, None, 71.5, True, ("power cap",), None), {"memory": 1e9}
 )
-UNITS = ("_total", "_seconds", "_bytes", "_celsius", "_frames", "_segments", "_descriptors", "_threads")
-PURE = {"edge3vt_throttled", "edge3vt_growth_alarm", "edge3vt_threads"}
+UNITS = ("_total", "_seconds", "_bytes", "_celsius", "_frames", "_segments", "_descriptors", "_threads", "_ratio")
+PURE = {"edge3vt_ladder_rung", "edge3vt_throttled", "edge3vt_growth_alarm", "edge3vt_threads"}
 
 
 def filled(budget_ms: float = 16.7) -> Ledger:
@@ -154,3 +154,17 @@ def test_a_row_while_nothing_has_happened() -> None:
     empty = row(Ledger(None), None)
     assert empty["frames"] == 0
     assert empty["total_ms"] == {"p50": None, "p99": None, "max": None}
+
+
+def test_the_ladder_and_what_others_keep_are_told_too(tmp_path: Path) -> None:
+    def gauges() -> list[tuple[str, str, float]]:
+        return [("ladder_rung", "The rung.", 1), ("input_saturated_ratio", "Of the input.", 0.25)]
+
+    text = exposed(Collector(filled(), moves=lambda: {"smaller engine": 3}, gauges=gauges))
+    assert 'edge3vt_ladder_moves_total{rung="smaller engine"} 3.0' in text
+    assert "edge3vt_ladder_rung 1.0" in text
+    assert "edge3vt_input_saturated_ratio 0.25" in text
+    assert badly_named(text) == set()
+    ticker = Ticker(Ledger(16.7), Rows(tmp_path / "rows.jsonl"), gauges=gauges)
+    ticker.close()
+    assert json.loads((tmp_path / "rows.jsonl").read_text().splitlines()[-1])["input_saturated_ratio"] == 0.25

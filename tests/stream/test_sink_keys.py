@@ -38,7 +38,15 @@ def test_what_keys_do_to_the_view(keys: list[str], view: View) -> None:
 
 @pytest.mark.parametrize(
     ("key", "command"),
-    [("f1", "help"), ("h", "help"), ("s", "snapshot"), ("m", "wrong"), ("f", "full screen"), ("escape", "close")],
+    [
+        ("f1", "help"),
+        ("h", "help"),
+        ("s", "snapshot"),
+        ("m", "wrong"),
+        ("r", "region"),
+        ("f", "full screen"),
+        ("escape", "close"),
+    ],
 )
 def test_what_else_keys_do(key: str, command: str) -> None:
     assert pressed(key, View(), 0) == (View(), command)
@@ -51,7 +59,7 @@ def test_the_fetal_left_is_set_for_one_epoch_only() -> None:
 
 def test_every_key_of_the_list_does_something() -> None:
     shown = " ".join(key for key, _ in LIST).lower()
-    for key in ("f1", "space", "b", "l", "s", "m", "f11", "esc", "+", "-"):
+    for key in ("f1", "space", "b", "l", "s", "m", "r", "f11", "esc", "+", "-"):
         assert key in shown
-    for key in ("f1", "h", "space", "c", "+", "-", "1", "9", "b", "l", "s", "m", "f", "f11", "escape"):
+    for key in ("f1", "h", "space", "c", "+", "-", "1", "9", "b", "l", "s", "m", "r", "f", "f11", "escape"):
         assert pressed(key, View(), 0) != (View(), "")

@@ -172,3 +172,24 @@ def test_the_process_answers_and_ends_with_whoever_asked(
     thread.join(10)
     assert answers.recv() == "open"
     assert not answers.poll()
+
+
+def test_the_process_says_that_the_region_is_right(
+    screen: Screen, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    attend = Screen.attend
+
+    def pressing(self: Screen) -> None:
+        attend(self)
+        self.press("r")
+
+    monkeypatch.setattr(Screen, "attend", pressing)
+    its_pictures, pictures = multiprocessing.Pipe(duplex=False)
+    answers, its_answers = multiprocessing.Pipe(duplex=False)
+    pictures.send((seg(0, (64, 48)), None))
+    pictures.close()
+    thread = threading.Thread(target=serve, args=("edge3vt", Places(tmp_path), its_pictures, its_answers))
+    thread.start()
+    thread.join(10)
+    assert [answers.recv(), answers.recv()] == ["open", "confirmed"]

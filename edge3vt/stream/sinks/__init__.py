@@ -12,13 +12,14 @@ from edge3vt.core.spec import ModelSpec
 class Sink(ABC):
     """Takes every frame that leaves the loop.
 
-    written, dropped: frames so far; final after ``close``. closed: whoever watches has closed it. notice: what the
+    written, dropped: frames so far; final after ``close``. closed: whoever watches has closed it. confirmed: whoever
+    watches has said that the region found is right; who takes it sets it back. notice: what the
     status band must say of it, empty when all is well. spec: of the model; set it before the first frame, and when
     the model changes.
     As a context it is closed at the end, and discarded where an error ends the block.
     """
 
-    closed = False
+    closed = confirmed = False
     spec: ModelSpec | None = None
 
     @property

@@ -7,7 +7,7 @@ from typing import Literal
 
 from edge3vt.picture.view import SIDES, View
 
-Command = Literal["", "snapshot", "wrong", "full screen", "help", "close"]
+Command = Literal["", "snapshot", "wrong", "region", "full screen", "help", "close"]
 
 OPACITIES = (0.1, 0.25, 0.4, 0.55, 0.7)
 LIST = (
@@ -20,6 +20,7 @@ LIST = (
     ("l", "where the left of the fetus lies"),
     ("s", "snapshot"),
     ("m", "mask wrong: keep it for training"),
+    ("r", "the box around the found region is right"),
     ("f or F11", "full screen"),
     ("Esc", "close the window"),
 )
@@ -28,6 +29,7 @@ _COMMANDS: dict[str, Command] = {
     "h": "help",
     "s": "snapshot",
     "m": "wrong",
+    "r": "region",
     "f": "full screen",
     "f11": "full screen",
     "escape": "close",

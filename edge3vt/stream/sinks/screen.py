@@ -55,7 +55,7 @@ class Screen:
         self._title, self._places, self._clock = title, places, clock or SystemClock()
         pygame.display.init()
         self.view = View()
-        self.closed = False
+        self.closed = self.confirmed = False
         self._queue = Queue(places.queue)
         self._spec: ModelSpec | None = None
         self._compose = Composer()
@@ -99,6 +99,8 @@ class Screen:
         match command:
             case "close":
                 self.closed = True
+            case "region":
+                self.confirmed = True
             case "help":
                 self._help = not self._help
             case "full screen":
@@ -178,7 +180,7 @@ def _list(size_px: int) -> Pixels:
 
 
 def serve(title: str, places: Places, pictures: Connection, answers: Connection) -> None:
-    """The process: show what comes; answer "open" or why not, then "closed" when whoever watches has closed it."""
+    """The process: show what comes; answer "open" or why not, then "confirmed" and "closed" as whoever watches says."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")  # it would go to stdout
     cv2.setNumThreads(1)
@@ -199,4 +201,7 @@ def serve(title: str, places: Places, pictures: Connection, answers: Connection)
                     return
                 screen.show(*said)
             screen.attend()
+            if screen.confirmed:
+                screen.confirmed = False
+                answers.send("confirmed")
         answers.send("closed")

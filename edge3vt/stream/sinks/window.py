@@ -106,8 +106,10 @@ class WindowSink(Sink):
                 self._end()
             return
         try:
-            if self._answers.poll() and self._answers.recv() == "closed":
-                self.closed = True
+            while not self.closed and self._answers.poll():
+                said = self._answers.recv()
+                self.confirmed = self.confirmed or said == "confirmed"
+                self.closed = self.closed or said == "closed"
         except (EOFError, OSError):
             self._lost, self._lost_ns = True, self._clock.now_ns()
             self._end()
