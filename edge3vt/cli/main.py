@@ -26,6 +26,7 @@ from edge3vt.cli import (
     evaluate,
     lint,
     phantom,
+    profile,
     run,
     train,
 )
@@ -42,6 +43,7 @@ app = typer.Typer(
 )
 app.command("demo")(demo.demo)
 app.command("run")(run.run)
+app.command("profile")(profile.profile)
 app.command("phantom")(phantom.phantom)
 app.command("train")(train.train)
 app.command("distill")(train.distill)
