@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from edge3vt.cli.engines import ready_engine
 from edge3vt.cli.live import LIVE_SCHEMES, Reading, open_live, settings
+from edge3vt.cli.output import note
 from edge3vt.clinic.dicomseg import Maker
 from edge3vt.core.clock import Clock
 from edge3vt.core.documents import suggestion
@@ -22,7 +23,7 @@ from edge3vt.stream.sources import Source
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".mpeg", ".mpg", ".avi", ".mkv")
 SOURCE_SCHEMES = ("file", "dicom", "folder", "phantom", "replay", *LIVE_SCHEMES)
-SINK_SCHEMES = ("file", "folder", "display", "null", "measure")
+SINK_SCHEMES = ("file", "folder", "display", "view", "null", "measure")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,11 @@ def open_sink(uri: str, *, overwrite: bool, block: bool, source: str | None = No
             from edge3vt.stream.sinks.window import WindowSink
 
             return WindowSink(places=Places(**_display_arguments(uri, target)))
+        case "view":
+            from edge3vt.viewer.place import Place
+            from edge3vt.viewer.sink import ViewSink
+
+            return ViewSink(Place(**_view_arguments(uri, target)), note)
         case "folder":
             from edge3vt.stream.sinks.folder import FolderSink
 
@@ -172,6 +178,23 @@ def _measure_arguments(uri: str) -> dict[str, Any]:
 
 def _side(text: str) -> Side:
     return SIDES[SIDES.index(text, 1)]  # the first stands for unset
+
+
+def _view_arguments(uri: str, target: _Target) -> dict[str, Any]:
+    """view://HOST:PORT?lan=yes&screens=2"""
+    _check_settings(uri, target, ("lan", "screens"))
+    parts = urlsplit(uri)
+    try:
+        host, port = parts.hostname or "127.0.0.1", parts.port or 0
+    except ValueError as error:
+        raise ConfigError(f"{uri}: no port; expected 0 to 65535, as in view://127.0.0.1:8080") from error
+    if parts.username is not None or parts.path:
+        raise ConfigError(f"{uri}: expected an address and a port, as in view://127.0.0.1:8080")
+    lan = target.query.get("lan", "no")
+    if lan not in ("yes", "no"):
+        raise ConfigError(f"{uri}: lan is '{lan}', expected yes or no")
+    screens = settings(uri, parts.query, {"lan": (str, ""), "screens": (int, "a number of browsers")}).get("screens", 1)
+    return {"host": host, "port": port, "lan": lan == "yes", "screens": screens}
 
 
 def _replay_arguments(uri: str) -> dict[str, Any]:
