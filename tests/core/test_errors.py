@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import pickle
+
 import pytest
 
 from edge3vt.core import errors
-from edge3vt.core.errors import Edge3vtError
+from edge3vt.core.errors import LONGEST, Edge3vtError
 
 EXIT_CODES = {
     "ConfigError": 2,
@@ -28,3 +30,27 @@ def test_the_tree_is_what_its_page_says() -> None:
 def test_an_error_prints_as_its_message(name: str) -> None:
     with pytest.raises(Edge3vtError, match=r"^a\.toml: wrong; correct it$"):
         raise getattr(errors, name)("a.toml: wrong; correct it")
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("a\nb\tc\rd", "a\\nb\\tc\\rd"),
+        ("\x1b[2Ja\u202eb", "\\x1b[2Ja\\u202eb"),  # what a terminal would obey
+        ("Gefäß 三血管", "Gefäß 三血管"),
+        ("file \udc96", "file \\udc96"),  # of a name that is no UTF-8
+    ],
+)
+def test_a_message_is_one_printable_line_whatever_a_file_holds(text: str, line: str) -> None:
+    assert str(Edge3vtError(text)) == line
+    assert str(pickle.loads(pickle.dumps(errors.DataError(text)))) == line
+
+
+@pytest.mark.parametrize("character", ["x", "\n", "\U000e0001"])
+def test_a_message_is_bounded_and_keeps_its_ends(character: str) -> None:
+    said = str(Edge3vtError(f"a.toml: unknown key '{character * 10_000_000}'; known: a, b"))
+    assert len(said) <= LONGEST
+    assert said.startswith("a.toml: unknown key '")
+    if character == "x":
+        assert said.endswith("'; known: a, b")
+    assert str(Edge3vtError("y" * LONGEST)) == "y" * LONGEST

@@ -5,7 +5,7 @@ import pytest
 
 from edge3vt.core.errors import ConfigError
 from edge3vt.core.frame import Frame, Layout, Region
-from edge3vt.stream.sources.raw import BYTES_PER_PX, CorruptError, Tally, checked_region, shaped
+from edge3vt.stream.sources.raw import BYTES_PER_PX, CorruptError, Tally, checked_region, odd_sides, shaped
 
 
 @pytest.mark.parametrize("padding", [0, 1, 24])
@@ -51,3 +51,13 @@ def test_a_region_outside_the_picture_is_one_line() -> None:
         with pytest.raises(ConfigError, match="is not inside the picture of 64x48 px") as refused:
             checked_region(wrong, 64, 48, "v4l2://x")
         assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("layout", "width", "height"), [(Layout.YUYV, 7, 4), (Layout.NV12, 7, 4), (Layout.NV12, 8, 5), (Layout.NV12, 1, 1)]
+)
+def test_sides_that_a_layout_cannot_have_are_corrupt(layout: Layout, width: int, height: int) -> None:
+    with pytest.raises(CorruptError, match=f"{width}x{height} px as {layout.name}, which has even sides"):
+        shaped(bytes(1000), layout, width, height)
+    assert not odd_sides(Layout.GRAY, 7, 5)
+    assert not odd_sides(Layout.YUYV, 8, 5)

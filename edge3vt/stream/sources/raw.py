@@ -37,9 +37,11 @@ class Tally:
 def shaped(data: bytes | memoryview | Pixels, layout: Layout, width: int, height: int, stride: int = 0) -> Pixels:
     """A copy of the buffer as read-only pixels of ``layout``. stride: bytes from row to row, 0 for no gap.
 
-    What follows the picture (padding of the device) is left out. Raises CorruptError for too few bytes or a stride
-    that cannot be.
+    What follows the picture (padding of the device) is left out. Raises CorruptError for too few bytes, or a stride or
+    sides that cannot be.
     """
+    if odd := odd_sides(layout, width, height):
+        raise CorruptError(odd)
     row = width * BYTES_PER_PX[layout]
     rows = height * 3 // 2 if layout is Layout.NV12 else height
     stride = stride or row
@@ -53,6 +55,12 @@ def shaped(data: bytes | memoryview | Pixels, layout: Layout, width: int, height
     pixels = padded.copy().reshape((rows, width) if BYTES_PER_PX[layout] == 1 else (rows, width, -1))
     pixels.flags.writeable = False
     return pixels
+
+
+def odd_sides(layout: Layout, width: int, height: int) -> str:
+    """Why pictures of this size cannot have this layout, whose chroma is of two columns, or two rows; else empty."""
+    halved = {Layout.YUYV: width % 2, Layout.NV12: width % 2 or height % 2}.get(layout, 0)
+    return f"{width}x{height} px as {layout.name}, which has even sides" if halved else ""
 
 
 def checked_region(region: Region | None, width: int, height: int, where: str) -> Region | None:

@@ -112,7 +112,7 @@ def read_side(path: Path, pictures: int) -> tuple[Line, ...]:
                 lines.append(_line(json.loads(text)))
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DataError(
             f"{path}: line {len(lines) + 2} tells of no picture; move the file away to go on without"
         ) from error

@@ -20,7 +20,7 @@ from edge3vt.core.lock import Claim
 from edge3vt.picture.clip import check_size
 from edge3vt.picture.decoded import laid_out
 from edge3vt.stream.sources import Source
-from edge3vt.stream.sources.raw import CorruptError, Tally, checked_region, shaped
+from edge3vt.stream.sources.raw import CorruptError, Tally, checked_region, odd_sides, shaped
 
 LAYOUTS = {
     "NV12": Layout.NV12,
@@ -162,6 +162,8 @@ class V4l2Source:
         self.width, self.height, self._stride = pix.width, pix.height, pix.bytesperline
         self._format = self._video.human_pixel_format(pix.pixelformat)
         check_size(self.width, self.height, self.name)
+        if self._format in LAYOUTS and (odd := odd_sides(LAYOUTS[self._format], self.width, self.height)):
+            raise DataError(f"{self.name}: gives {odd}; ask for another size or format")
         if (asked.width or self.width, asked.height or self.height) != (self.width, self.height):
             raise DataError(
                 f"{self.name}: gives {self.width}x{self.height} px where {asked.width}x{asked.height} was asked for; "
