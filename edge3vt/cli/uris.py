@@ -123,7 +123,11 @@ def _parse(uri: str, schemes: tuple[str, ...], *, writing: bool) -> _Target:
             return _Target(scheme, path, query)
         uri = str(path)
     path = Path(uri)
-    if uri.endswith("/") or path.is_dir():
+    try:
+        folder = uri.endswith("/") or path.is_dir()
+    except OSError as error:
+        raise ConfigError(f"{uri}: no path ({error.strerror or error}); check it") from error
+    if folder:
         return _Target("folder", path, {})
     if path.suffix.lower() in VIDEO_SUFFIXES and (not writing or path.suffix.lower() == ".mp4"):
         return _Target("video", path, {})
