@@ -11,26 +11,31 @@ FULL_RANGE: Pixels = np.clip(np.round((np.arange(256) - 16) * 255 / 219), 0, 255
 """Limited-range luma (16-235) to full range (0-255), as a table."""
 
 
-def to_rgb(frame: Frame) -> Pixels:
-    """The whole picture as a new (H, W, 3) full-range RGB array."""
+def to_rgb(frame: Frame, out: Pixels | None = None) -> Pixels:
+    """The whole picture as a (H, W, 3) full-range RGB array, a new one or ``out``, of that shape."""
     pixels, limited = frame.pixels, not frame.full_range
+    if out is None:
+        out = np.empty((frame.height, frame.width, 3), np.uint8)
     match frame.layout:
         case Layout.GRAY:
-            return _rgb(cv2.cvtColor(_expanded(pixels, limited), cv2.COLOR_GRAY2RGB))
+            cv2.cvtColor(_expanded(pixels, limited), cv2.COLOR_GRAY2RGB, dst=out)
+        case Layout.RGB if limited:
+            cv2.LUT(pixels, FULL_RANGE, dst=out)
         case Layout.RGB:
-            return _rgb(_expanded(pixels, limited)) if limited else pixels.copy()
+            np.copyto(out, pixels)
         case Layout.BGR:
-            return _rgb(cv2.cvtColor(_expanded(pixels, limited), cv2.COLOR_BGR2RGB))
+            cv2.cvtColor(_expanded(pixels, limited), cv2.COLOR_BGR2RGB, dst=out)
+        case Layout.NV12 if limited:
+            cv2.cvtColor(pixels, cv2.COLOR_YUV2RGB_NV12, dst=out)
         case Layout.NV12:
-            if limited:
-                return _rgb(cv2.cvtColor(pixels, cv2.COLOR_YUV2RGB_NV12))
             chroma = pixels[frame.height :].reshape(frame.height // 2, frame.width // 2, 2)
-            return _full_range_yuv(frame.luma, chroma.repeat(2, axis=0).repeat(2, axis=1))
+            np.copyto(out, _full_range_yuv(frame.luma, chroma.repeat(2, axis=0).repeat(2, axis=1)))
+        case Layout.YUYV if limited:
+            cv2.cvtColor(pixels, cv2.COLOR_YUV2RGB_YUYV, dst=out)
         case Layout.YUYV:
-            if limited:
-                return _rgb(cv2.cvtColor(pixels, cv2.COLOR_YUV2RGB_YUYV))
             chroma = pixels[..., 1].reshape(frame.height, frame.width // 2, 2)
-            return _full_range_yuv(frame.luma, chroma.repeat(2, axis=1))
+            np.copyto(out, _full_range_yuv(frame.luma, chroma.repeat(2, axis=1)))
+    return out
 
 
 def ybr_to_rgb(ybr: Pixels) -> Pixels:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import cv2
 import numpy as np
 
@@ -12,6 +14,7 @@ from edge3vt.picture.colour import FULL_RANGE
 TRACK_MM = 45.0  # a side of the square that is looked closer at; less shows too little of the chest to tell a vessel
 TRACK_MARGIN = 1.1  # but no less than this many times what was found
 TRACK_MULTIPLE = 1.6  # times what was found, where the scale is unknown
+SCRATCH_SIZES = 8  # of squares that a thread keeps: a network has two or three
 TRACK_CLOSEST = 3  # and then no less than this part of the acquire square: a speck is no reason to go nearer
 
 
@@ -55,12 +58,10 @@ def cut(frame: Frame, crop: Crop, out: Pixels) -> None:
         return
     square = _luma(frame, inside)
     if square.shape != (crop.side, crop.side):
-        padded = np.zeros((crop.side, crop.side), dtype=np.uint8)
-        padded[y0 - crop.y : inside.y1 - crop.y, x0 - crop.x : inside.x1 - crop.x] = square
-        square = padded
+        square = _SCRATCH.padded(square, crop.side, x0 - crop.x, y0 - crop.y)
     _resize(square, out)
     if not frame.full_range:
-        np.copyto(out, cv2.LUT(out, FULL_RANGE))
+        cv2.LUT(out, FULL_RANGE, dst=out)
 
 
 def _around(bounds: Region, size: int) -> Crop:
@@ -110,12 +111,48 @@ def _resize(square: Pixels, out: Pixels) -> None:
         while side > 1.5 * larger:
             larger *= 2
         if side != larger:
-            square = np.asarray(cv2.resize(square, (larger, larger), interpolation=cv2.INTER_LINEAR), dtype=np.uint8)
+            square = _into(square, _SCRATCH.square(larger), cv2.INTER_LINEAR)
         while larger > 2 * size:
             larger //= 2
-            square = np.asarray(cv2.resize(square, (larger, larger), interpolation=cv2.INTER_AREA), dtype=np.uint8)
+            square = _into(square, _SCRATCH.square(larger), cv2.INTER_AREA)
         cv2.resize(square, (size, size), dst=out, interpolation=cv2.INTER_AREA)
     elif side < size:
         cv2.resize(square, (size, size), dst=out, interpolation=cv2.INTER_LINEAR)
     else:
         np.copyto(out, square)
+
+
+def _into(square: Pixels, out: Pixels, interpolation: int) -> Pixels:
+    cv2.resize(square, out.shape, dst=out, interpolation=interpolation)
+    return out
+
+
+class _Scratch(threading.local):
+    """A thread's own buffers: memory that the system has to find, and to clear, costs as much as the resizing."""
+
+    def __init__(self) -> None:
+        self._squares: dict[int, Pixels] = {}
+        self._padded: Pixels = np.zeros((0, 0), np.uint8)
+        self._drawn: tuple[int, ...] = ()
+
+    def square(self, side: int) -> Pixels:
+        """(side, side), whatever it holds."""
+        if side not in self._squares:
+            if len(self._squares) == SCRATCH_SIZES:
+                self._squares.clear()
+            self._squares[side] = np.empty((side, side), np.uint8)
+        return self._squares[side]
+
+    def padded(self, part: Pixels, side: int, x: int, y: int) -> Pixels:
+        """(side, side) with ``part`` at (x, y) and 0 around it; valid until the next one is asked for."""
+        height, width = part.shape
+        if len(self._padded) != side:
+            self._padded, self._drawn = np.zeros((side, side), np.uint8), (x, y, width, height)
+        elif self._drawn != (x, y, width, height):
+            self._padded.fill(0)
+            self._drawn = (x, y, width, height)
+        self._padded[y : y + height, x : x + width] = part
+        return self._padded
+
+
+_SCRATCH = _Scratch()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import cast
 
 import cv2
@@ -72,9 +72,11 @@ def _argmax(planes: NDArray[np.float32]) -> tuple[Mask, NDArray[np.float32]]:
 
 
 def _scores(planes: NDArray[np.float32], labels: Mask, best: NDArray[np.float32]) -> tuple[float, ...]:
-    probability = 1 / cv2.exp((planes - best).reshape(len(planes), -1)).sum(axis=0)
-    wins = np.bincount(labels.ravel(), minlength=len(planes))
-    sums = np.bincount(labels.ravel(), weights=probability, minlength=len(planes))
+    beside = (planes - best).reshape(len(planes), -1)
+    probability = 1 / cv2.exp(beside, dst=beside).sum(axis=0)
+    winners = labels.ravel().astype(np.intp)  # as bincount would do, twice
+    wins = np.bincount(winners, minlength=len(planes))
+    sums = np.bincount(winners, weights=probability, minlength=len(planes))
     return tuple((sums / np.maximum(wins, 1)).tolist())
 
 
@@ -82,13 +84,12 @@ def _upsampled(planes: NDArray[np.float32], labels: Mask, scale: int) -> Mask:
     classes, height, width = planes.shape
     # Cell (r, c) lies between logits r - 1, r and c - 1, c, clamped: (height + 1, width + 1) cells, each
     # ``scale`` pixels wide, of which the outermost are cut.
-    edged = np.pad(labels, 1, mode="edge")
+    edged = np.asarray(cv2.copyMakeBorder(labels, 1, 1, 1, 1, cv2.BORDER_REPLICATE), dtype=np.uint8)
     cells = edged[:-1, :-1]
     mixed = (cells != edged[:-1, 1:]) | (cells != edged[1:, :-1]) | (cells != edged[1:, 1:])
-    rows, columns = np.divmod(np.flatnonzero(mixed), width + 1)
-    above, below = np.maximum(rows - 1, 0) * width, np.minimum(rows, height - 1) * width
-    left, right = np.maximum(columns - 1, 0), np.minimum(columns, width - 1)
-    corners = np.stack((above + left, above + right, below + left, below + right))
+    found = np.flatnonzero(mixed)
+    rows, columns = np.divmod(found, width + 1)
+    corners = _corners(height, width).take(found, axis=1)
     values = _weights(scale) @ planes.reshape(classes, -1).take(corners, axis=1)  # (C, scale², cells)
     inside, _ = _argmax(values)
 
@@ -99,6 +100,15 @@ def _upsampled(planes: NDArray[np.float32], labels: Mask, scale: int) -> Mask:
     return np.ascontiguousarray(
         cast(Mask, full)[first : first + height * scale, first : first + width * scale], dtype=np.uint8
     )
+
+
+@lru_cache(maxsize=8)
+def _corners(height: int, width: int) -> Indices:
+    """(4, (height + 1) * (width + 1)): where the four logits of each cell lie among height * width, clamped."""
+    rows, columns = np.divmod(np.arange((height + 1) * (width + 1)), width + 1)
+    above, below = np.maximum(rows - 1, 0) * width, np.minimum(rows, height - 1) * width
+    left, right = np.maximum(columns - 1, 0), np.minimum(columns, width - 1)
+    return np.stack((above + left, above + right, below + left, below + right))
 
 
 @cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import colorsys
+import math
 from collections.abc import Collection, Sequence
 from functools import cache
 
@@ -65,36 +66,43 @@ def draw_structures(
     """
     x, y, width, height = cv2.boundingRect(mask)
     part = mask[y : y + height, x : x + width]
+    corner, pixels_each = np.array((crop.x - 0.5, crop.y - 0.5)), crop.side / crop.size
     present = []
     for label in range(1, int(part.max(initial=0)) + 1):
         if label in without:
             continue
-        own = cv2.inRange(part, label, label)
-        if cv2.countNonZero(own):
-            corner, pixels_each = np.array((crop.x - 0.5, crop.y - 0.5)), crop.side / crop.size
-            outlines = _outlines(np.asarray(own, dtype=np.uint8))
-            placed = [(points + np.array((x, y))) * pixels_each + corner for points in outlines]
+        outlines = _outlines(np.asarray(cv2.inRange(part, label, label), dtype=np.uint8), (x, y))
+        if outlines:
+            placed = [points * pixels_each + corner for points in outlines]
             _draw(picture, placed, colour_of(label), thickness_px, fill, dashed)
             present.append(label)
     return present
 
 
-def _outlines(own: Pixels) -> list[Polygon]:
-    """Outlines, holes too, of the non-zero pixels: (n, 2) x, y, where pixel i reaches from i to i + 1."""
+def _outlines(own: Pixels, at: tuple[int, int] = (0, 0)) -> list[Polygon]:
+    """Outlines, holes too, of the non-zero pixels: (n, 2) x, y, where pixel i reaches from i to i + 1.
+
+    at: where the first pixel lies.
+    """
     x, y, width, height = cv2.boundingRect(own)
+    if not width:
+        return []
     fine = cv2.resize(own[y : y + height, x : x + width], None, fx=2, fy=2, interpolation=cv2.INTER_NEAREST)
     outlines, _ = cv2.findContours(fine, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
-    return [(_smooth(outline[:, 0]) + 0.5) / 2 + np.array((x, y)) for outline in outlines]
+    corner = np.array((x + at[0], y + at[1]))
+    return [(_smooth(outline[:, 0]) + 0.5) / 2 + corner for outline in outlines]
 
 
 def _smooth(points: NDArray[np.generic]) -> Polygon:
     """Every STEP-th point of a closed line, the mean of its neighbourhood; short lines stay as they are."""
-    line = np.asarray(points, dtype=np.float64)
+    line = points.astype(np.float64)
     if len(line) < 2 * SMOOTHING:
         return line
     before, after = SMOOTHING // 2 + 1, SMOOTHING // 2
-    sums = np.cumsum(np.concatenate((line[-before:], line, line[:after])), axis=0)
-    return np.asarray((sums[SMOOTHING:] - sums[:-SMOOTHING])[::STEP] / SMOOTHING, dtype=np.float64)
+    pairs = np.concatenate((line[-before:], line, line[:after])).view(np.complex128)[:, 0]  # x + iy: one sum, not two
+    sums = np.cumsum(pairs)
+    means = (sums[SMOOTHING::STEP] - sums[:-SMOOTHING:STEP]).view(np.float64).reshape(-1, 2) / SMOOTHING
+    return np.asarray(means, dtype=np.float64)
 
 
 def _draw(
@@ -102,10 +110,10 @@ def _draw(
 ) -> None:
     """Fill and outline polygons given in pixel centres, touching only the rectangle around them."""
     reach = thickness_px + 1
-    corners = np.concatenate(polygons)
-    limit = np.array((picture.shape[1], picture.shape[0]))
-    x0, y0 = np.clip(np.floor(corners.min(axis=0)).astype(int) - reach, 0, limit)
-    x1, y1 = np.clip(np.ceil(corners.max(axis=0)).astype(int) + reach + 1, 0, limit)
+    corners = np.concatenate(polygons) if len(polygons) > 1 else polygons[0]
+    (height, width), low, high = picture.shape[:2], corners.min(axis=0).tolist(), corners.max(axis=0).tolist()
+    x0, y0 = max(math.floor(low[0]) - reach, 0), max(math.floor(low[1]) - reach, 0)
+    x1, y1 = min(math.ceil(high[0]) + reach + 1, width), min(math.ceil(high[1]) + reach + 1, height)
     if x0 >= x1 or y0 >= y1:
         return
     part = picture[y0:y1, x0:x1]

@@ -121,7 +121,7 @@ def test_r1_only_structures_and_text_change_the_picture(
 
 
 def test_r1_sees_a_recoloured_picture(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(draw, "to_rgb", lambda frame: np.maximum(to_rgb(frame), 31))
+    monkeypatch.setattr(draw, "to_rgb", lambda frame, out=None: np.maximum(to_rgb(frame), 31))
     with pytest.raises(AssertionError):
         test_r1_only_structures_and_text_change_the_picture(1024, 768, Layout.GRAY, True)
 
