@@ -20,6 +20,7 @@ from edge3vt.core.spec import ModelSpec
 from edge3vt.picture.band import AMBER, NOT_FOR_DIAGNOSIS, PLAIN, Layout, draw_band, draw_banner, layout_of
 from edge3vt.picture.colour import to_rgb
 from edge3vt.picture.outline import colour_of, draw_structures, extent
+from edge3vt.picture.spare import Spares
 from edge3vt.picture.text import BACKGROUND, line_height_px, paste, rendered
 from edge3vt.picture.view import View
 
@@ -47,10 +48,11 @@ class Composer:
         self._period = Period()
         self._last: tuple[int, int] | None = None
         self._beat = 0
+        self._spares = Spares()
         self.refused = 0
 
     def __call__(self, seg: Segmentation, view: View = OPERATORS) -> Pixels:
-        """The frame as a new (H, W, 3) RGB picture, twice as wide with the untouched one beside it."""
+        """The frame as an (H, W, 3) RGB picture of the caller's own, twice as wide with the untouched one beside it."""
         frame = seg.frame
         if (frame.epoch, frame.captured_ns) != self._last:
             self._last, self._beat = (frame.epoch, frame.captured_ns), self._beat + 1
@@ -59,7 +61,7 @@ class Composer:
             seg = replace(seg, shown=False, withheld=doubt)
             self.refused += 1
         view = view.at(frame.epoch)
-        picture = to_rgb(frame)
+        picture = to_rgb(frame, self._spares.take(frame.height, frame.width))
         raw = picture.copy() if view.beside else None
         statements = tuple(filter(None, (NOT_FOR_DIAGNOSIS, self._training, seg.model_id)))
         layout = layout_of(picture.shape[1], picture.shape[0], frame.bounds, statements)
