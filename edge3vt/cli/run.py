@@ -113,6 +113,7 @@ def run(
         frames = open_source(source, clock, paced=not offline, rate_hz=rate)
         if isinstance(frames, RemoteSource):
             stack.callback(frames.close)
+            frames.tell = journal.say
         outputs = [
             stack.enter_context(open_sink(uri, overwrite=overwrite, block=offline, source=source, engine=engine))
             for uri in sinks or ["null://"]

@@ -43,8 +43,11 @@ class RemoteSource:
 
     Frames are read-only copies; their indices go on over every reopening, each of which is a new epoch. device: a path
     that is there while the device is; its return is seen within LOOK_NS. Raises what the first opening raises.
-    A source that ends by itself (a file) ends here, and its errors are raised in their place.
+    A source that ends by itself (a file) ends here, and its errors are raised in their place. tell: set it to hear the
+    codes SOURCE_LOST and REOPENED, one of each an outage, from the thread that iterates.
     """
+
+    tell: Callable[[str], None] = staticmethod(lambda code: None)
 
     def __init__(
         self,
@@ -217,9 +220,11 @@ class RemoteSource:
             case Action.KILL if self._child is not None:
                 self._child.kill()
             case Action.LOST if self._facts is not None and self._error is None:
-                log.warning("%s: lost (%s); it is opened again as soon as it can be", self.name, self._keeper.reason)
+                log.info("%s: lost (%s); it is opened again as soon as it can be", self.name, self._keeper.reason)
+                self.tell("SOURCE_LOST")
             case Action.BACK if self._facts is not None:
-                log.warning("%s: back", self.name)
+                log.info("%s: back", self.name)
+                self.tell("REOPENED")
             case _:
                 pass
 
