@@ -31,6 +31,7 @@ WIDTHS = tuple(f"{CLASS_NAMES[s]}_width" for s in (PA, AO, SVC, TRACHEA))
 NAMES = (*WIDTHS, "pa_ao", "arches", "vessels", "order", "arch_side", "duct_side")
 """In this order everywhere. Widths are numbers in mm or px, pa_ao and vessels numbers, the others words."""
 NARROW_PX, WIDE_PX = 2.0, 6.0  # of the mask: no confidence, and all of it
+UNEVEN = 0.6  # of the median width: no confidence where the 10th and 90th percentile lie so far apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,8 @@ def measure(mask: Mask, scores: Sequence[float], scale: float, fetal_left: Side 
     fetal_left: where on the picture the left of the fetus lies, as the operator set it; without it, no sides.
     """
     parts = {s: pieces(mask, s) for s in (PA, AO, SVC, TRACHEA, SPINE)}
-    sure: dict[Structure, Factor] = {s: _found(s, parts[s], scores) for s in parts}
+    there = {s: _there(s, parts[s], scores) for s in parts}
+    sure = {s: _one(s, parts[s], there[s]) for s in parts}
     spine = parts[SPINE][0] if parts[SPINE] and scores[SPINE] >= EARNED else None
     arches = _arches(mask, parts[PA], parts[AO], spine)
     widths = {s: _arch_width(s, arches[s], sure[s], scale) for s in (PA, AO)}
@@ -106,7 +108,7 @@ def measure(mask: Mask, scores: Sequence[float], scale: float, fetal_left: Side 
         values |= dict.fromkeys(("arches", "order", "arch_side", "duct_side"), uncut)
     else:
         along = axis(artery, aorta, spine)
-        values |= _passing(artery, aorta, along, parts[TRACHEA], min(known, sure[TRACHEA]), fetal_left)
+        values |= _passing(artery, aorta, along, parts[TRACHEA], min(known, there[TRACHEA]), fetal_left)
         values["order"] = _order(artery, aorta, along, parts[SVC], min(known, sure[SVC]))
     values["vessels"] = _count(parts[SVC], min(known, sure[SVC]))
     return {name: values[name] for name in NAMES}
@@ -116,18 +118,22 @@ def _name(structure: Structure) -> str:
     return CLASS_NAMES[structure].replace("_", " ")
 
 
-def _found(structure: Structure, parts: tuple[Piece, ...], scores: Sequence[float]) -> Factor:
-    """How sure it is that a structure is there, whole and one."""
+def _there(structure: Structure, parts: tuple[Piece, ...], scores: Sequence[float]) -> Factor:
+    """How sure it is that a structure is there, as a whole."""
     name = _name(structure)
     if not parts:
         return 0.0, f"{name} not found"
-    second = parts[1].pixels / parts[0].pixels if len(parts) > 1 and structure != SVC else 0.0
     touching = 0.0 if any(part.cut for part in parts) else 1.0
     return min(
         (float(scores[structure]), f"the network is not sure of the {name}"),
-        (1 - second, f"{name} in {len(parts)} pieces"),
         (touching, f"{name} touches the edge of the picture"),
     )
+
+
+def _one(structure: Structure, parts: tuple[Piece, ...], there: Factor) -> Factor:
+    """And in one piece. There may be two superior venae cavae."""
+    second = parts[1].pixels / parts[0].pixels if len(parts) > 1 and structure != SVC else 0.0
+    return min(there, (1 - second, f"{_name(structure)} in {len(parts)} pieces"))
 
 
 def _arches(
@@ -148,18 +154,19 @@ def _arch_width(structure: Structure, arch: Arch | None, sure: Factor, scale: fl
     if arch is None:
         return missing(sure[1] if sure[0] < 0.5 else f"{_name(structure)} is not cut along")
     along, radius = arch.course.along_px, arch.width_px / 2
-    half = (along >= 1.1 * radius) & (along <= radius + (along[-1] - 2 * radius) / 2) & arch.course.free
-    widths = arch.course.width_px[half]
+    half = (along >= 1.1 * radius) & (along <= radius + (along[-1] - 2 * radius) / 2)
+    widths = arch.course.width_px[half & arch.course.free]
+    hidden = f"too little of the {_name(structure)} stands free"
     if len(widths) < 3:
-        return missing(f"too little of the {_name(structure)} stands free")
+        return missing(hidden)
     width = float(np.median(widths))
     low, high = np.percentile(widths, (10, 90))
     return judged(
         width * scale,
         sure,
         arch.heart,
-        (ramp(len(widths), 0, width), f"too little of the {_name(structure)} stands free"),
-        (1 - ramp(float(high - low) / width, 0, 0.7), f"the {_name(structure)} is of uneven width"),
+        (min(ramp(len(widths), 0, width), ramp(len(widths) / int(half.sum()), 0.4, 1)), hidden),
+        (1 - ramp(float(high - low) / width, 0, UNEVEN), f"the {_name(structure)} is of uneven width"),
         _wide(structure, width),
     )
 
@@ -191,19 +198,28 @@ def _ratio(artery: Value, aorta: Value) -> Value:
 
 
 def _passing(
-    artery: Arch, aorta: Arch, along: Axis, trachea: tuple[Piece, ...], known: Factor, fetal_left: Side
+    artery: Arch, aorta: Arch, along: Axis, tracheas: tuple[Piece, ...], known: Factor, fetal_left: Side
 ) -> dict[str, Value]:
-    """ "arches", "arch_side" and "duct_side"."""
-    if not trachea:
-        return dict.fromkeys(("arches", "arch_side", "duct_side"), missing(known[1]))
-    duct, arch = (passage(one, trachea[0], along, name) for one, name in ((artery, "duct"), (aorta, "arch")))
-    found = shape(artery, aorta, trachea[0], duct, arch, known)
+    """ "arches", "arch_side" and "duct_side"; of a trachea in pieces, what holds whichever of them it is."""
+    names = ("arches", "arch_side", "duct_side")
+    if not tracheas:
+        return dict.fromkeys(names, missing(known[1]))
+    told = [_passing_one(artery, aorta, along, trachea, known, fetal_left) for trachea in tracheas]
+    values = {}
+    for name, each in zip(names, zip(*told, strict=True), strict=True):
+        weakest = min(each, key=lambda value: value.confidence)
+        alike = weakest.value is None or len({value.value for value in each}) == 1
+        values[name] = weakest if alike else missing(f"trachea in {len(tracheas)} pieces")
+    return values
+
+
+def _passing_one(
+    artery: Arch, aorta: Arch, along: Axis, trachea: Piece, known: Factor, fetal_left: Side
+) -> tuple[Value, Value, Value]:
+    duct, arch = (passage(one, trachea, along, name) for one, name in ((artery, "duct"), (aorta, "arch")))
+    found = shape(artery, aorta, trachea, duct, arch, known)
     agreed: Factor = (found.confidence, found.withheld)
-    return {
-        "arches": found,
-        "arch_side": side_of(arch, along, fetal_left, agreed),
-        "duct_side": side_of(duct, along, fetal_left, agreed),
-    }
+    return found, side_of(arch, along, fetal_left, agreed), side_of(duct, along, fetal_left, agreed)
 
 
 def _count(veins: tuple[Piece, ...], known: Factor) -> Value:

@@ -16,7 +16,7 @@ SMOOTH_PX = 0.8
 """Standard deviation of the blur that makes of a mask a field whose level of one half lies between pixels."""
 STEP_PX = 0.25  # along a chord
 BESIDE_PX = 1.5  # beyond a wall: what lies there touches it
-LEAST_PIXELS = 12  # of a piece: less has no shape
+LEAST_PIXELS = 4  # of a piece: less has no shape
 SECOND = 1 / 3  # of the largest piece: what is smaller is a speck
 LONG = 1.8  # times as long as wide: a vessel that is cut along has a course, one that is cut across has none
 Points = NDArray[np.float64]
