@@ -40,7 +40,7 @@ class Sleepers:
         for core, process in list(self._processes.items()):  # each says when it sleeps
             assert process.stdout is not None
             if process.stdout.read(1) != b"z":
-                process.wait()
+                process.communicate()
                 del self._processes[core]
 
     def wakes(self) -> dict[int, tuple[array[int], array[int]]]:
