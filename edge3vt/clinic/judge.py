@@ -151,7 +151,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         raise ConfigError(f"--fetuses {asked.fetuses}: expected at least one")
     if asked.out.exists() and not asked.overwrite:
         raise ConfigError(f"{asked.out}: exists already; choose another file or add --overwrite")
-    digest = sha256_file(asked.engine / "manifest.json") if asked.engine.is_dir() else ""
+    manifest = asked.engine / "manifest.json"
+    digest = sha256_file(manifest) if manifest.exists() else ""
     lane = ThreadLane(partial(open_engine, asked.engine))
     try:
         if lane.spec.classes != CLASS_NAMES:
