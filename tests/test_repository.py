@@ -39,6 +39,9 @@ DOCUMENTS = {
     "benchmarks/results/gain": ("edge3vt.bench.gain", "Gain"),
     "benchmarks/results/drills": ("edge3vt.bench.findings", "Record"),
     "benchmarks/results/following": ("edge3vt.bench.followed", "Record"),
+    "benchmarks/results/ceiling": ("edge3vt.bench.ceiling", "Ceiling"),
+    "benchmarks/results/floor": ("edge3vt.bench.floor", "Floor"),
+    "benchmarks/results/peers": ("edge3vt.bench.standing", "Peers"),
     "benchmarks/results/referee": ("edge3vt.bench.referee", "Referee"),
     "benchmarks/results/sensitivity": ("edge3vt.calibrate.sensitivity", "Sensitivity"),
 }

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from edge3vt import __version__
 from edge3vt.bench.benchmark_app import benchmark_app, gathered
+from edge3vt.bench.ceiling import ISA
 from edge3vt.bench.contender import Contender, Turn, write_scene
 from edge3vt.bench.form import resized, unnormalised
 from edge3vt.bench.standing import ENGINE, OURS, Peers, limits, lines, rows
@@ -35,8 +36,6 @@ PROGRAMS = ROOT / "benchmarks" / "peers"
 WIDTH, HEIGHT, PICTURES, SEED = 1024, 768, 16, 7
 ROUNDS = 12
 APP_RUNS = 3
-ISA = "ONEDNN_MAX_CPU_ISA"
-"""oneDNN's own variable, which OpenVINO heeds: AVX512_CORE_VNNI makes a newer CPU compute as one without AMX."""
 PEERS = {
     "openvino": ("openvino_loop.py", "the same INT8 network in OpenCV and OpenVINO's usual loop"),
     "onnxruntime": ("onnxruntime_loop.py", "the same INT8 network in OpenCV and ONNX Runtime's usual loop"),
