@@ -44,6 +44,7 @@ DOCUMENTS = {
     "benchmarks/results/peers": ("edge3vt.bench.standing", "Peers"),
     "benchmarks/results/referee": ("edge3vt.bench.referee", "Referee"),
     "benchmarks/results/sensitivity": ("edge3vt.calibrate.sensitivity", "Sensitivity"),
+    "benchmarks/results/*": ("edge3vt.bench.result", "Result"),  # by machine; after those that have other names
 }
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 MODULES = sorted((ROOT / "edge3vt").rglob("*.py"))

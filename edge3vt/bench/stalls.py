@@ -16,8 +16,9 @@ from edge3vt.bench.quantiles import Spread, spread
 from edge3vt.core.clock import NS_PER_MS
 
 LIMIT_MS = 8.0
-"""Half of a frame at 60 Hz. Our own load delays a probe by less: the scheduler gives a sleeper its turn within a slice
-or two (measured with engine, loop and encoder on one core; docs/bench.md)."""
+"""Half of a frame at 60 Hz. A load that merely shares the cores, as our own does, delays a sleeper by a slice or two of
+the scheduler, 3 ms each where this was tried: with three computing processes to a core a probe overslept by 3.0 ms at
+p99 and 5.0 at p99.9. What takes longer stood still."""
 KEPT = 1000
 """Misses that a result tells one by one."""
 Wakes = Mapping[int, tuple[Sequence[int], Sequence[int]]]
