@@ -42,6 +42,7 @@ DOCUMENTS = {
     "benchmarks/results/ceiling": ("edge3vt.bench.ceiling", "Ceiling"),
     "benchmarks/results/floor": ("edge3vt.bench.floor", "Floor"),
     "benchmarks/results/peers": ("edge3vt.bench.standing", "Peers"),
+    "benchmarks/results/stages/*": ("edge3vt.bench.baseline", "Baseline"),
     "benchmarks/results/referee": ("edge3vt.bench.referee", "Referee"),
     "benchmarks/results/sensitivity": ("edge3vt.calibrate.sensitivity", "Sensitivity"),
     "benchmarks/results/*": ("edge3vt.bench.result", "Result"),  # by machine; after those that have other names
