@@ -10,11 +10,13 @@ import difflib
 import json
 import math
 import os
+import re
 import sys
 import types
 import typing
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -26,6 +28,7 @@ else:  # pragma: no cover - the same parser under its older name
     import tomli as tomllib
 
 MAX_DOCUMENT_BYTES = 64 << 20
+_PARTIAL = re.compile(r"\.(?P<stem>.+)\.(?P<pid>[0-9]{1,10})\.part(?P<suffix>(\.[^.]*)?)", re.DOTALL)
 T = TypeVar("T")
 
 
@@ -93,26 +96,46 @@ def write_bytes(path: Path, data: bytes) -> None:
 def whole_file(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; on success it takes ``path``'s name, on failure it is removed.
 
-    Raises DataError where the file cannot be written.
+    What killed processes left of the same name is removed too. Raises DataError where the file cannot be written.
     """
     try:
         if path.is_dir():
             raise DataError(f"{path}: is a folder; name a file in it")
         partial = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
         path.parent.mkdir(parents=True, exist_ok=True)
+        for left in _left(path.parent.absolute()).pop(path.name, ()):
+            left.unlink(missing_ok=True)
         partial.touch()
     except OSError as error:
         raise DataError(f"{path}: cannot be written ({error.strerror or error}); choose another output") from error
     try:
         yield partial
-        with partial.open("rb+") as file:
-            os.fsync(file.fileno())
-        partial.replace(path)
-        _sync_folder(path.parent)
+        rename_durably(partial, path)
     except OSError as error:
         raise DataError(f"{path}: cannot be written ({error.strerror or error}); choose another output") from error
     finally:
         partial.unlink(missing_ok=True)
+
+
+def rename_durably(whole: Path, path: Path) -> None:
+    """Give a file that was written its name, in the same folder, once its bytes are on the disk. Raises OSError."""
+    with whole.open("rb+") as file:
+        os.fsync(file.fileno())
+    whole.replace(path)
+    _sync_folder(path.parent)
+
+
+def gone(pid: int) -> bool:
+    """Whether no process of this machine has this id; False where that cannot be told."""
+    if os.name != "posix":  # there, signal 0 is none
+        return False
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return True
+    except OSError:
+        pass
+    return False
 
 
 def from_mapping(cls: type[T], raw: object, *, where: str) -> T:
@@ -222,6 +245,17 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(set(keys)) != len(keys):
         raise ValueError(f"the key {next(k for k in keys if keys.count(k) > 1)!r} stands twice")
     return dict(pairs)
+
+
+@cache
+def _left(folder: Path) -> dict[str, list[Path]]:
+    """What killed processes left in a folder, by the name that it was for; looked for once a process and folder."""
+    found: dict[str, list[Path]] = {}
+    for name in os.listdir(folder):
+        match = _PARTIAL.fullmatch(name)
+        if match is not None and gone(int(match["pid"])):
+            found.setdefault(match["stem"] + match["suffix"], []).append(folder / name)
+    return found
 
 
 def _sync_folder(folder: Path) -> None:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from edge3vt.core.documents import (
     from_mapping,
+    gone,
     parse_json,
     read_json,
     read_toml,
@@ -255,3 +256,21 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"out\.bin: cannot be written \(No space left on device\)"):
         write_half_and_raise(tmp_path / "out.bin", OSError(28, "No space left on device"))
     assert not list(tmp_path.iterdir())
+
+
+def test_what_a_killed_writer_left_goes_with_the_next_and_nothing_else(tmp_path: Path) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    left = tmp_path / f".out.{ended.pid}.part.json"
+    others = [
+        tmp_path / f".out.{os.getpid()}.part.mp4",  # of a process that lives
+        tmp_path / f".other.{ended.pid}.part.json",
+        tmp_path / f".out.{ended.pid}.json",
+        tmp_path / ".out.x.part.json",
+    ]
+    for path in (left, *others):
+        path.write_bytes(b"half")
+    write_bytes(tmp_path / "out.json", b"new")
+    assert sorted(tmp_path.iterdir()) == sorted([tmp_path / "out.json", *others])
+    assert not gone(os.getpid())
+    assert not gone(1)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -106,3 +108,15 @@ def test_an_error_of_the_run_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="the source broke"), sink:
         raise DataError("the source broke")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_new_folder_is_there_at_once_and_what_killed_runs_began_goes(tmp_path: Path) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    torn, living = tmp_path / f".out.{ended.pid}.part", tmp_path / ".out.1.part"
+    for begun in (torn, living):
+        begun.mkdir()
+        (begun / "000000.png").touch()
+    run(tmp_path / "out", range(3))
+    assert names(tmp_path) == [".out.1.part", "out"]
+    assert len(names(tmp_path / "out")) == 3

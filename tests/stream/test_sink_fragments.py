@@ -19,7 +19,7 @@ from edge3vt.core.frame import Frame
 from edge3vt.core.segmentation import Segmentation, State, Verdict
 from edge3vt.picture.video import open_video
 from edge3vt.stream.sinks.encoder import Recording
-from edge3vt.stream.sinks.fragments import salvage, side_of, whole_length
+from edge3vt.stream.sinks.fragments import salvage, salvage_all, side_of, whole_length
 
 RATE_HZ, SECONDS = 30, 5
 
@@ -159,3 +159,19 @@ def test_garbage_holds_no_fragment(tmp_path: Path) -> None:
         path.write_bytes(noise.integers(0, 256, int(noise.integers(0, 400)), dtype=np.uint8).tobytes())
         with path.open("rb") as file:
             assert whole_length(file.fileno()) == 0
+
+
+def test_a_kill_between_the_names_of_video_and_lines_is_mended(tmp_path: Path, recorded: tuple[bytes, bytes]) -> None:
+    video, lines = recorded
+    path = tmp_path / "a.mp4"
+    path.write_bytes(video)
+    side_of(path).write_bytes(b"of the one before\n")
+    (tmp_path / "a.99.recording.jsonl").write_bytes(lines)
+    assert salvage_all(path) == []
+    assert side_of(path).read_bytes() == lines
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.jsonl", "a.mp4"]
+    (tmp_path / "a.partial-1.jsonl").write_bytes(lines)  # named by a salvage that was killed before the video
+    (tmp_path / "a.98.recording.mp4").write_bytes(video)
+    assert salvage_all(path) == [tmp_path / "a.partial-1.mp4"]
+    assert (tmp_path / "a.partial-1.jsonl").read_bytes() == lines
+    assert side_of(path).read_bytes() == lines

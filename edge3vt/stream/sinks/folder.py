@@ -6,8 +6,10 @@ import os
 import re
 import shutil
 from dataclasses import replace
+from glob import escape
 from pathlib import Path
 
+from edge3vt.core.documents import gone
 from edge3vt.core.errors import ConfigError, DataError
 from edge3vt.core.segmentation import Segmentation
 from edge3vt.picture.blank import blanked
@@ -37,6 +39,7 @@ class FolderSink(Sink):
             if path.is_dir() and any(path.iterdir()) and not overwrite:
                 raise ConfigError(f"{path}: exists already; choose another name, or replace it with --overwrite")
             self._partial.mkdir(parents=True)
+            self._sweep()
         except OSError as error:
             raise self._failed(error) from error
         self._compose: Composer | None = None
@@ -59,7 +62,9 @@ class FolderSink(Sink):
         try:
             if error is not None:
                 raise self._failed(error) from error
-            self._path.mkdir(exist_ok=True)
+            if not self._path.exists() or not any(self._path.iterdir()):
+                self._partial.rename(self._path)
+                return
             for old in self._path.iterdir():
                 if _OURS.fullmatch(old.name):
                     old.unlink()
@@ -73,6 +78,13 @@ class FolderSink(Sink):
     def discard(self) -> None:
         self._mailbox.close(drain=False)
         shutil.rmtree(self._partial, ignore_errors=True)
+
+    def _sweep(self) -> None:
+        """Remove what killed processes had begun of this folder."""
+        for left in self._path.parent.glob(f".{escape(self._path.name)}.*.part"):
+            pid = left.name.removesuffix(".part").rpartition(".")[2]
+            if pid.isdecimal() and gone(int(pid)):
+                shutil.rmtree(left, ignore_errors=True)
 
     def _write(self, seg: Segmentation) -> None:
         picture, frame = seg.picture, blanked(seg.frame)

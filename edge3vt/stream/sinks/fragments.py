@@ -25,11 +25,17 @@ def side_of(video: Path) -> Path:
 
 
 def salvage_all(path: Path) -> list[Path]:
-    """Give what earlier processes left of recordings of this name names of their own; what is being written stays."""
-    ours = re.compile(re.escape(path.stem) + r"\.[0-9]+\.recording" + re.escape(path.suffix))
+    """Give what earlier processes left of recordings of this name names of their own; what is being written stays.
+
+    Lines whose video is gone are those of ``path``: a kill came between the names of the two.
+    """
+    ours = re.compile(re.escape(path.stem) + r"\.[0-9]+\.recording(" + re.escape(path.suffix) + "|" + SIDE + ")")
     with suppress(OSError):
         left = sorted(each for each in path.parent.iterdir() if ours.fullmatch(each.name))
-        return [saved for each in left if (saved := salvage(each, path)) is not None]
+        for each in left:
+            if each.suffix == SIDE and each.with_suffix(path.suffix) not in left and path.exists():
+                each.replace(side_of(path))
+        return [saved for each in left if each.suffix != SIDE and (saved := salvage(each, path)) is not None]
     return []
 
 
@@ -47,15 +53,15 @@ def salvage(partial: Path, path: Path) -> Path | None:
         return None
     side = side_of(partial)
     if not length:
-        for empty in (partial, side):
+        for empty in (side, partial):  # lines without a video would be taken for those of a finished one
             empty.unlink(missing_ok=True)
         return None
     number = 1
     while (kept := path.with_name(f"{path.stem}.partial-{number}{path.suffix}")).exists():
         number += 1
-    partial.rename(kept)
-    with suppress(FileNotFoundError):
+    with suppress(FileNotFoundError):  # the lines first: killed in between, the next start does the rest
         side.rename(side_of(kept))
+    partial.rename(kept)
     return kept
 
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from edge3vt.core.documents import whole_file
+from edge3vt.core.documents import rename_durably
 from edge3vt.core.errors import ConfigError, DataError
 from edge3vt.core.segmentation import Segmentation
 from edge3vt.core.spec import ModelSpec
@@ -73,9 +73,12 @@ class VideoSink(Sink):
     def close(self) -> None:
         error = self._ended(drain=True)
         if error is None and self.written:
-            with whole_file(self._path) as whole:
-                self._partial.replace(whole)
-            side_of(self._partial).replace(side_of(self._path))
+            try:
+                rename_durably(self._partial, self._path)
+                side_of(self._partial).replace(side_of(self._path))
+            except OSError as failure:
+                why = failure.strerror or failure
+                raise DataError(f"{self._path}: cannot be written ({why}); choose another output") from failure
             return
         kept = salvage(self._partial, self._path)
         if error is not None:
