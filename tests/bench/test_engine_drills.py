@@ -45,13 +45,13 @@ def test_garbage_that_the_loop_believes_is_caught(monkeypatch: pytest.MonkeyPatc
 
 
 def test_an_engine_that_nobody_restarts_is_caught() -> None:
-    found = outage(ProcessLane, 2.5, "exit")
+    found = outage(ProcessLane, 1.8, "exit")
     assert named(found, "masks again").verdict == "FAIL"
 
 
 def test_a_hang_that_nobody_sees_is_caught() -> None:
     """A process without a supervisor: it does not even say that the engine hangs."""
-    found = outage(ProcessLane, 2.5, "hang")
+    found = outage(ProcessLane, 1.8, "hang")
     assert named(found, "said on the picture").verdict == "FAIL"
     assert named(found, "masks again").verdict == "FAIL"
 
