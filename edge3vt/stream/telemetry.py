@@ -92,8 +92,7 @@ class Tally:
 class Ledger:
     """Counts emitted and lost frames as they come; ``summary`` at any time, from any thread.
 
-    Its memory does not grow: nine histograms and four tallies. What INT8 saturates is not here: a lane gives floats
-    that its engine made from integers, and does not tell which of them stood at the rails.
+    Its memory does not grow: nine histograms and four tallies. What saturates is told with each result: lane.rails.
     """
 
     budget_ms: float | None  # None offline

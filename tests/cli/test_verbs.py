@@ -35,7 +35,9 @@ def test_build_verify_and_run_offline(capsys: pytest.CaptureFixture[str], tmp_pa
     engine, video = tmp_path / "engine", tmp_path / "out.mp4"
     few = tmp_path / "few.toml"  # of the fifteen that the recipe asks for
     few.write_text('schema = 1\nname = "few"\nsource = "phantom"\nseed = 5_000_000\ncount = 4\n')
-    code, text = called(capsys, "build", "cpu-int8", "--set", f"golden={few}", "--set", "name=few", "-o", engine, "--json")
+    code, text = called(
+        capsys, "build", "cpu-int8", "--set", f"golden={few}", "--set", "name=few", "-o", engine, "--json"
+    )
     assert code == 0
     built = json.loads(text)
     assert built["passed"]
