@@ -43,6 +43,7 @@ DOCUMENTS = {
     "benchmarks/results/floor": ("edge3vt.bench.floor", "Floor"),
     "benchmarks/results/peers": ("edge3vt.bench.standing", "Peers"),
     "benchmarks/results/stages/*": ("edge3vt.bench.baseline", "Baseline"),
+    "benchmarks/results/measure": ("edge3vt.clinic.judged", "Record"),
     "benchmarks/results/referee": ("edge3vt.bench.referee", "Referee"),
     "benchmarks/results/sensitivity": ("edge3vt.calibrate.sensitivity", "Sensitivity"),
     "benchmarks/results/*": ("edge3vt.bench.result", "Result"),  # by machine; after those that have other names
