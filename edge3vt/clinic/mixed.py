@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +24,6 @@ _MOST_STEPS, _SHORTEST, _SMALLEST_GAIN = 100, 1e-6, 1e-9
 _LEAST_RESIDUAL = 1e-9  # of the scatter: with none, the covariance has no inverse
 Table = NDArray[np.float64]
 Interval = tuple[float, float]
-Roots = Sequence[Table | None]
-"""For each variance the matrix whose square it multiplies: (n, levels) indicators, None for the residual's identity."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +68,16 @@ def fit(values: Table, factors: Mapping[str, Sequence[str]], covariate: Table | 
     scale = float(np.std(values - design @ np.linalg.lstsq(design, values, rcond=None)[0]))
     if scale <= 1e-12 * max(float(np.abs(values).max()), 1.0):  # nothing scatters
         return _without_scatter(values, design)
-    names, roots = [*indicators, RESIDUAL], [*indicators.values(), None]
+    tables = list(indicators.values())
+    ends = np.cumsum([0, *(table.shape[1] for table in tables)]).tolist()
+    slices = [slice(start, end) for start, end in pairwise(ends)]
+    levels = np.concatenate([np.zeros((count, 0)), *tables], axis=1)
     if indicators:
-        variances = _reml(values / scale, roots, design) * scale**2
+        variances = _reml(_Model(values / scale, design, levels, slices)) * scale**2
     else:
         residuals = values - design @ np.linalg.lstsq(design, values, rcond=None)[0]
         variances = np.array([float(residuals @ residuals) / (count - coefficients)])
-    return _inference(values, design, names, roots, variances)
+    return _inference(_Model(values, design, levels, slices), [*indicators, RESIDUAL], variances)
 
 
 def identified(factors: Mapping[str, Sequence[str]], count: int) -> dict[str, Sequence[str]]:
@@ -101,19 +103,108 @@ def _indicators(levels: Sequence[str]) -> Table:
     return np.asarray(np.eye(int(places.max()) + 1)[places])
 
 
-def _reml(values: Table, roots: Roots, design: Table) -> Table:
+@dataclass(frozen=True, slots=True, eq=False)
+class _Model:
+    """values y (n,), design X (n, p), and B (n, q): an indicator column for each level of each factor.
+
+    slices: each factor's columns. Covariances V = residual I + B diag(variances) B' are inverted by way of q x q
+    matrices (Woodbury's identity): readings are many more than levels.
+    """
+
+    values: Table
+    design: Table
+    levels: Table
+    slices: Sequence[slice]
+
+    def at(self, variances: Table) -> _Look:
+        """variances: of the factors, then of the residual."""
+        residual, (count, width) = float(variances[-1]), self.levels.shape
+        sides = np.zeros(width)
+        for part, variance in zip(self.slices, variances, strict=False):
+            sides[part] = np.sqrt(variance)
+        squares = self.levels.T @ self.levels
+        middle = residual * np.eye(width) + sides[:, None] * squares * sides
+        inner = sides[:, None] * np.linalg.inv(middle) * sides
+
+        def inverse(of: Table) -> Table:
+            return np.asarray((of - self.levels @ (inner @ (self.levels.T @ of))) / residual)
+
+        weighted = inverse(self.design)
+        precision = self.design.T @ weighted
+        spread = np.asarray(np.linalg.inv(precision))
+        seen = inverse(self.values)
+        seen = seen - weighted @ (spread @ (self.design.T @ seen))  # P y
+        onto = self.levels.T @ weighted
+        columns = inverse(self.levels) - weighted @ (spread @ onto.T)  # P B
+        outer, both = inner @ squares, weighted.T @ weighted
+        own = spread @ both
+        trace = (count - float(np.trace(outer))) / residual - float(np.trace(own))  # of P
+        power = (count - 2 * float(np.trace(outer)) + float(np.sum(outer * outer.T))) / residual**2
+        power += float(np.trace(own @ own)) - 2 * float(np.trace(spread @ (weighted.T @ inverse(weighted))))  # of P P
+        size = (count - width) * np.log(residual) + float(np.linalg.slogdet(middle)[1])
+        size += float(np.linalg.slogdet(precision)[1]) + float(self.values @ seen)
+        within = self.levels.T @ columns  # B' P B
+        rises = [
+            0.5 * float(np.sum((self.levels[:, part].T @ seen) ** 2) - np.trace(within[part, part]))
+            for part in self.slices
+        ]
+        information = np.zeros((len(variances), len(variances)))
+        for j, one in enumerate(self.slices):
+            information[j, -1] = information[-1, j] = 0.5 * float(np.sum(columns[:, one] ** 2))
+            for k, other in enumerate(self.slices):
+                information[j, k] = 0.5 * float(np.sum(within[one, other] ** 2))
+        information[-1, -1] = 0.5 * power
+        along = weighted @ spread  # d Var(coefficient) / d variance_k = |its part of B' along|^2
+        gradients = [np.sum((self.levels[:, part].T @ along) ** 2, axis=0) for part in self.slices]
+        return _Look(
+            -0.5 * float(size),
+            np.array([*rises, 0.5 * (float(seen @ seen) - trace)]),
+            information,
+            np.asarray(spread @ (weighted.T @ self.values)),
+            spread,
+            np.array([*gradients, np.sum(along**2, axis=0)]),
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Look:
+    """The model at some variances: its restricted likelihood, that one's slopes, and the variances' information.
+
+    spread: the coefficients' covariance; gradients: (variances, coefficients) slopes of their variances.
+    """
+
+    likelihood: float
+    rises: Table
+    information: Table
+    coefficients: Table
+    spread: Table
+    gradients: Table
+
+    @property
+    def doubt(self) -> Table:
+        """The covariance of the variances."""
+        return np.asarray(np.linalg.pinv(self.information, hermitian=True))
+
+    def degrees(self, most: int) -> list[float]:
+        """Satterthwaite's, for each coefficient."""
+        doubt = self.doubt
+        spans = np.diag(self.spread)
+        return [_degrees(float(v), float(g @ doubt @ g), most) for v, g in zip(spans, self.gradients.T, strict=True)]
+
+
+def _reml(model: _Model) -> Table:
     """The variances of the highest restricted likelihood, none below 0; values: scaled to an SD near 1."""
-    variances = np.full(len(roots), 1 / len(roots))
-    now = _look(values, roots, design, variances)
+    count = len(model.slices) + 1
+    variances = np.full(count, 1 / count)
+    now = model.at(variances)
     for _ in range(_MOST_STEPS):
-        rises, information = now.rises(values, roots), now.information(roots)
-        free = (variances > 0) | (rises > 0)
-        step = np.zeros(len(roots))
-        step[free] = np.linalg.lstsq(information[np.ix_(free, free)], rises[free], rcond=None)[0]
+        free = (variances > 0) | (now.rises > 0)
+        step = np.zeros(count)
+        step[free] = np.linalg.lstsq(now.information[np.ix_(free, free)], now.rises[free], rcond=None)[0]
         size = 1.0
         while True:
-            tried = np.maximum(variances + size * step, [0.0] * (len(roots) - 1) + [_LEAST_RESIDUAL])
-            then = _look(values, roots, design, tried)
+            tried = np.maximum(variances + size * step, [0.0] * (count - 1) + [_LEAST_RESIDUAL])
+            then = model.at(tried)
             if then.likelihood >= now.likelihood or size < _SHORTEST:
                 break
             size /= 2
@@ -125,83 +216,21 @@ def _reml(values: Table, roots: Roots, design: Table) -> Table:
     return variances
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Look:
-    """The model at some variances. projection: P; weighted: V^-1 X; spread: the coefficients' covariance."""
-
-    projection: Table
-    weighted: Table
-    spread: Table
-    likelihood: float
-
-    def rises(self, values: Table, roots: Roots) -> Table:
-        """The restricted likelihood's slope along each variance."""
-        seen = self.projection @ values
-        found = []
-        for root in roots:
-            trace = np.trace(self.projection) if root is None else np.sum(root * (self.projection @ root))
-            found.append(0.5 * (float(np.sum(_onto(root, seen) ** 2)) - float(trace)))
-        return np.array(found)
-
-    def information(self, roots: Roots) -> Table:
-        """Expected, of the variances."""
-        reduced = [self.projection if root is None else self.projection @ root for root in roots]
-        return np.array([[0.5 * float(np.sum(_onto(a, b) ** 2)) for b in reduced] for a in roots])
-
-
-def _look(values: Table, roots: Roots, design: Table, variances: Table) -> _Look:
-    covariance = np.zeros((len(values), len(values)))
-    for root, variance in zip(roots, variances, strict=True):
-        covariance += variance * (np.eye(len(values)) if root is None else root @ root.T)
-    inverse = np.linalg.inv(covariance)
-    weighted = inverse @ design
-    precision = design.T @ weighted
-    spread = np.linalg.inv(precision)
-    projection = inverse - weighted @ spread @ weighted.T
-    sizes = float(np.linalg.slogdet(covariance)[1]) + float(np.linalg.slogdet(precision)[1])
-    return _Look(
-        projection, weighted, np.asarray(spread, np.float64), -0.5 * (sizes + float(values @ projection @ values))
-    )
-
-
-def _onto(root: Table | None, table: Table) -> Table:
-    return table if root is None else np.asarray(root.T @ table)
-
-
-def _inference(values: Table, design: Table, names: Sequence[str], roots: Roots, variances: Table) -> Fit:
-    at = _look(values, roots, design, variances)
-    coefficients = at.spread @ (at.weighted.T @ values)
-    doubt = _doubt(at, roots)
-    most = len(values) - design.shape[1]
-    degrees = [_coefficient_degrees(at, roots, doubt, most)]
-    for place in range(len(roots) - 1):
+def _inference(model: _Model, names: Sequence[str], variances: Table) -> Fit:
+    found, most = model.at(variances), len(model.values) - model.design.shape[1]
+    doubt, degrees = found.doubt, [found.degrees(most)]
+    for place in range(len(model.slices)):
         raised = variances.copy()
         raised[place] += np.sqrt(max(float(doubt[place, place]), 0.0))
-        above = _look(values, roots, design, raised)
-        degrees.append(_coefficient_degrees(above, roots, _doubt(above, roots), most))
+        degrees.append(model.at(raised).degrees(most))
     estimates = [
-        _estimate(float(value), float(at.spread[place, place]), min(each[place] for each in degrees))
-        for place, value in enumerate(coefficients)
+        _estimate(float(value), float(found.spread[place, place]), min(each[place] for each in degrees))
+        for place, value in enumerate(found.coefficients)
     ]
-    total, ones = float(variances.sum()), np.ones(len(roots))
-    total_df = _degrees(total, float(ones @ doubt @ ones), most)
+    total = float(variances.sum())
+    total_df = _degrees(total, float(doubt.sum()), most)
     slope = estimates[1] if len(estimates) > 1 else None
     return Fit(estimates[0], slope, dict(zip(names, variances.tolist(), strict=True)), total, total_df)
-
-
-def _doubt(at: _Look, roots: Roots) -> Table:
-    """The covariance of the variances."""
-    return np.asarray(np.linalg.pinv(at.information(roots), hermitian=True))
-
-
-def _coefficient_degrees(at: _Look, roots: Roots, doubt: Table, most: int) -> list[float]:
-    """Satterthwaite's, for each coefficient."""
-    found = []
-    for place in range(len(at.spread)):
-        along = at.weighted @ at.spread[:, place]  # d Var / d variance_k = |root_k' along|^2
-        gradient = np.array([float(np.sum(_onto(root, along) ** 2)) for root in roots])
-        found.append(_degrees(float(at.spread[place, place]), float(gradient @ doubt @ gradient), most))
-    return found
 
 
 def _degrees(variance: float, doubt: float, most: int) -> float:
