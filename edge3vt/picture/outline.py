@@ -31,6 +31,8 @@ _PALETTE: tuple[Colour, ...] = (
     (0, 190, 140),  # bluish green
 )
 
+REACH = SMOOTHING // 2  # points of the other end that a closed line is continued with
+Points = NDArray[np.int32]
 Polygon = NDArray[np.float64]
 
 
@@ -66,43 +68,58 @@ def draw_structures(
     """
     x, y, width, height = cv2.boundingRect(mask)
     part = mask[y : y + height, x : x + width]
-    corner, pixels_each = np.array((crop.x - 0.5, crop.y - 0.5)), crop.side / crop.size
-    present = []
+    found: list[tuple[int, list[Points]]] = []
     for label in range(1, int(part.max(initial=0)) + 1):
-        if label in without:
-            continue
-        outlines = _outlines(np.asarray(cv2.inRange(part, label, label), dtype=np.uint8), (x, y))
-        if outlines:
-            placed = [points * pixels_each + corner for points in outlines]
-            _draw(picture, placed, colour_of(label), thickness_px, fill, dashed)
-            present.append(label)
-    return present
+        if label not in without and (
+            lines := _lines(np.asarray(cv2.inRange(part, label, label), dtype=np.uint8), x, y)
+        ):
+            found.append((label, lines))
+    each = crop.side / crop.size
+    placed = iter(_smooth([line for _, lines in found for line in lines], each, (crop.x - 0.5, crop.y - 0.5)))
+    for label, lines in found:
+        _draw(picture, [next(placed) for _ in lines], colour_of(label), thickness_px, fill, dashed)
+    return [label for label, _ in found]
 
 
-def _outlines(own: Pixels, at: tuple[int, int] = (0, 0)) -> list[Polygon]:
-    """Outlines, holes too, of the non-zero pixels: (n, 2) x, y, where pixel i reaches from i to i + 1.
-
-    at: where the first pixel lies.
-    """
-    x, y, width, height = cv2.boundingRect(own)
+def _lines(own: Pixels, x: int, y: int) -> list[Points]:
+    """Outlines, holes too, of the non-zero pixels of a mask's part that lies at (x, y): (n, 2) x, y in half pixels."""
+    left, top, width, height = cv2.boundingRect(own)
     if not width:
         return []
-    fine = cv2.resize(own[y : y + height, x : x + width], None, fx=2, fy=2, interpolation=cv2.INTER_NEAREST)
-    outlines, _ = cv2.findContours(fine, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
-    corner = np.array((x + at[0], y + at[1]))
-    return [(_smooth(outline[:, 0]) + 0.5) / 2 + corner for outline in outlines]
+    fine = cv2.resize(own[top : top + height, left : left + width], None, fx=2, fy=2, interpolation=cv2.INTER_NEAREST)
+    corner = (2 * (x + left), 2 * (y + top))
+    lines, _ = cv2.findContours(fine, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE, offset=corner)
+    return [np.asarray(line[:, 0], dtype=np.int32) for line in lines]
 
 
-def _smooth(points: NDArray[np.generic]) -> Polygon:
-    """Every STEP-th point of a closed line, the mean of its neighbourhood; short lines stay as they are."""
-    line = points.astype(np.float64)
-    if len(line) < 2 * SMOOTHING:
-        return line
-    before, after = SMOOTHING // 2 + 1, SMOOTHING // 2
-    pairs = np.concatenate((line[-before:], line, line[:after])).view(np.complex128)[:, 0]  # x + iy: one sum, not two
-    sums = np.cumsum(pairs)
-    means = (sums[SMOOTHING::STEP] - sums[:-SMOOTHING:STEP]).view(np.float64).reshape(-1, 2) / SMOOTHING
-    return np.asarray(means, dtype=np.float64)
+def _smooth(lines: Sequence[Points], each: float, corner: tuple[float, float]) -> list[Polygon]:
+    """Closed lines in half pixels of a mask, smoothed, in pixel centres of a picture; all in one, as calls cost most.
+
+    Of each every STEP-th point is kept, as the mean of its neighbourhood; short lines stay as they are. each: of the
+    picture's pixels in one of the mask, which begins at ``corner``. Half pixel i reaches from i / 2 to (i + 1) / 2.
+    """
+    pieces: list[Points] = []
+    rows: list[NDArray[np.intp]] = []
+    counts, start = [], 0
+    for line in lines:
+        if len(line) < 2 * SMOOTHING:  # its own mean, so many times
+            pieces.append(line.repeat(SMOOTHING, axis=0))
+            rows.append(np.arange(start, start + SMOOTHING * len(line), SMOOTHING))
+            start += SMOOTHING * len(line)
+        else:
+            pieces += (line[-REACH:], line, line[:REACH])
+            rows.append(np.arange(start, start + len(line), STEP))
+            start += len(line) + 2 * REACH
+        counts.append(len(rows[-1]))
+    if not pieces:
+        return []
+    pairs = np.concatenate(pieces, dtype=np.float64).view(np.complex128)[:, 0]  # x + iy: one sum, not two
+    sums = np.concatenate((np.zeros(1, np.complex128), np.cumsum(pairs)))
+    at = np.concatenate(rows)
+    points = (sums[at + SMOOTHING] - sums[at]).view(np.float64).reshape(-1, 2) / SMOOTHING
+    points = (points + 0.5) / 2 * each + np.array(corner)
+    ends = np.cumsum(counts).tolist()
+    return [points[end - count : end] for end, count in zip(ends, counts, strict=True)]
 
 
 def _draw(
