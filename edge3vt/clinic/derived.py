@@ -8,21 +8,19 @@ hold. Every UID follows from what it names, so that the same masks by the same e
 from __future__ import annotations
 
 import uuid
-import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import edge3vt
 from edge3vt.clinic.coding import ANATOMICAL, Concept, concept_of, printable, remark_of
+from edge3vt.clinic.source import frames_of
 from edge3vt.core.clock import wall_label
 from edge3vt.core.errors import DataError
 from edge3vt.core.segmentation import Mask
-from edge3vt.picture.clip import file_size
 from edge3vt.picture.outline import colour_of
 
 SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"
@@ -53,32 +51,6 @@ class Maker:
     release: int
     sha256: str
     model_id: str
-
-
-def source_head(path: Path) -> Any:
-    """A DICOM file's elements up to its pixels. Raises DataError where nothing can refer to it."""
-    import pydicom
-
-    file_size(path)
-    try:
-        with warnings.catch_warnings():  # what is odd in a source is its own
-            warnings.simplefilter("ignore")
-            head = pydicom.dcmread(path, stop_before_pixels=True)
-            for name in ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID"):
-                if not pydicom.uid.UID(str(head.get(name) or "")).is_valid:
-                    raise DataError(
-                        f"{path}: no valid {name}; a DICOM SEG refers to its source by UID: export it again"
-                    )
-            int(head.Rows), int(head.Columns), int(head.get("NumberOfFrames") or 1)
-    except (DataError, MemoryError):
-        raise
-    except Exception as error:  # pydicom raises whatever the damage leads to; its text may quote the header
-        raise DataError(f"{path}: no DICOM image whose header can be read ({type(error).__name__})") from error
-    return head
-
-
-def frames_of(head: Any) -> int:
-    return int(head.get("NumberOfFrames") or 1)
 
 
 def derived(head: Any, names: Sequence[str], masks: Iterable[tuple[int, Mask]], maker: Maker) -> Any:

@@ -18,10 +18,9 @@ from edge3vt.clinic.derived import (
     TAKEN,
     Maker,
     derived,
-    frames_of,
     object_uid,
-    source_head,
 )
+from edge3vt.clinic.source import frames_of, source_head
 from edge3vt.core.documents import whole_file
 from edge3vt.core.errors import BackendMissingError, DataError
 from edge3vt.core.segmentation import Mask

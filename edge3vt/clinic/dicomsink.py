@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from edge3vt.clinic.derived import Maker, source_head
+from edge3vt.clinic.derived import Maker
 from edge3vt.clinic.dicomseg import require, write
+from edge3vt.clinic.source import source_head
 from edge3vt.core.errors import ConfigError, DataError
 from edge3vt.core.frame import Crop
 from edge3vt.core.segmentation import Mask, Segmentation

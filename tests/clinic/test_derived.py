@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from highdicom._standard_utils import get_iod_module_map, get_module_attribute_map
 
-from edge3vt.clinic.derived import Maker, derived, source_head
+from edge3vt.clinic.derived import Maker, derived
+from edge3vt.clinic.source import source_head
 from edge3vt.core.anatomy import CLASS_NAMES
 from edge3vt.core.errors import DataError
 from tests.clinic.ultrasound import masks, source
@@ -114,17 +115,6 @@ def test_the_same_masks_by_the_same_engine_are_the_same_object(tmp_path: Path) -
     ]
     assert len({once.SOPInstanceUID, *(each.SOPInstanceUID for each in other)}) == 4
     assert other[0].SeriesInstanceUID == once.SeriesInstanceUID != other[1].SeriesInstanceUID
-
-
-@pytest.mark.parametrize("name", ["SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID"])
-def test_a_source_of_no_series_is_refused(tmp_path: Path, name: str) -> None:
-    path = source(tmp_path / "clip.dcm", **({name: ""} if name != "SOPInstanceUID" else {}))
-    if name == "SOPInstanceUID":
-        path.write_bytes(
-            path.read_bytes().replace(b"\x08\0\x18\0UI\x08\0" + b"1.2.3.4\0", b"\x08\0\x18\0UI\x08\0" + bytes(8))
-        )
-    with pytest.raises(DataError, match=f"no valid {name}; a DICOM SEG refers to its source by UID"):
-        source_head(path)
 
 
 def test_odd_values_of_a_source_are_its_own(tmp_path: Path) -> None:
