@@ -16,6 +16,7 @@ export class Keeper {
     this.failures = 0;
     this.timer = null;
     this.sending = false;
+    this.#say();
   }
 
   // Keep the drawing of a case. quiet: only its time has changed.

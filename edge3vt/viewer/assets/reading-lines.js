@@ -38,6 +38,12 @@ export function crossings(points, closed = true, most = 8) {
   return places;
 }
 
+// Where the contours of a drawing cross themselves, and its open line.
+export function crossed({ contours, draft }) {
+  const places = contours.flatMap((contour) => crossings(contour.points));
+  return draft ? [...places, ...crossings(draft.points, false)] : places;
+}
+
 const found = new WeakMap();
 const foundOpen = new WeakMap();
 

@@ -1,6 +1,6 @@
 // The picture and its lines on a canvas, at any zoom. Points of the picture are [x, y], places on the canvas too.
 
-import { crossings } from "/reading-lines.js";
+import { crossed } from "/reading-lines.js";
 
 const MOST_ZOOM = 40;
 const HANDLE_PX = 3.5;
@@ -123,12 +123,7 @@ export class View {
     }
     if (path) this.#line(context, path.map((point) => this.place(point)), styles[chosen].colour, 2.2, false);
     if (ghost) this.#ring(context, this.place(ghost.at), "#fff", ghost.corner ? 7 : 4);
-    this.crossed(drawing).forEach((point) => this.#alarm(context, this.place(point)));
-  }
-
-  crossed(drawing) {
-    const places = drawing.contours.flatMap((contour) => crossings(contour.points));
-    return drawing.draft ? [...places, ...crossings(drawing.draft.points, false)] : places;
+    crossed(drawing).forEach((point) => this.#alarm(context, this.place(point)));
   }
 
   #line(context, places, colour, width, closed) {

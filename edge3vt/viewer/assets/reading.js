@@ -2,6 +2,7 @@
 
 import { Keeper } from "/reading-keeper.js";
 import { dealtWith, History, obstacle, Watch, withoutContour } from "/reading-lines.js";
+import { Panel } from "/reading-panel.js";
 import { Pen } from "/reading-pen.js";
 import { View } from "/reading-view.js";
 
@@ -11,6 +12,7 @@ const TIME_KEPT_S = 10; // so often at least is the time kept
 const $ = (id) => document.getElementById(id);
 const canvas = $("picture");
 let desk; // {title, structures: [{name, label, colour}], cases: [{id, state}], idle_ms}
+let panel;
 let keeper;
 let page = null; // the open case: {number, id, given, history, done, watch, keptSeconds}
 let wanted = null; // the case to open next while one is being opened
@@ -54,6 +56,7 @@ async function open(number) {
   if (opening) return;
   opening = true;
   keepTime();
+  still(true);
   while (wanted !== null) {
     const next = wanted;
     wanted = null;
@@ -65,6 +68,14 @@ async function open(number) {
     }
   }
   opening = false;
+  still(false);
+}
+
+// While a case is being opened nothing can be done to the one before.
+function still(is) {
+  canvas.inert = document.querySelector("aside").inert = is;
+  pen.rest();
+  if (!is) canvas.focus();
 }
 
 async function turnTo(number) {
@@ -87,7 +98,6 @@ async function turnTo(number) {
   active();
   if (left) keep();
   show();
-  canvas.focus();
 }
 
 function fresh(given) {
@@ -97,6 +107,7 @@ function fresh(given) {
 // --- what is kept -----------------------------------------------------------------------------------------------
 
 function changed() {
+  pen.rest();
   notice = "";
   keep();
   show();
@@ -126,19 +137,6 @@ function active() {
   page?.watch.input(performance.now());
 }
 
-function told({ unsaved, sending, trouble }) {
-  const reasons = {
-    away: "the program that keeps it does not answer. It stays here and is sent again: leave this page open.",
-    elsewhere: "this case was opened in another window. Go on there, or load this page anew to go on here.",
-    link: "the program was started anew. Open its new link in this tab: what is not saved stays here.",
-  };
-  const text = trouble
-    ? `NOT SAVED: ${reasons[trouble] ?? `refused (${trouble}).`}`
-    : unsaved ? (sending ? "Saving…" : "Not saved yet") : "✓ Saved";
-  if ($("kept").textContent !== text) $("kept").textContent = text;
-  $("kept").className = trouble ? "warn" : unsaved ? "" : "good";
-}
-
 // --- what the reader does ---------------------------------------------------------------------------------------
 
 function say(text) {
@@ -150,42 +148,40 @@ function choose(index) {
   if (index >= desk.structures.length || !page) return;
   const { draft } = sheet.drawing;
   if (draft && draft.structure !== desk.structures[index].name) {
-    return say(`${label(draft.structure)} is still open: close it with Enter, or drop it with Esc.`);
+    return say(`${panel.label(draft.structure)} is still open: close it with Enter, or drop it with Esc.`);
   }
   chosen = index;
   notice = "";
-  pen.drop();
+  pen.rest();
   show();
 }
 
-function notSeen(index = chosen) {
+function notSeen() {
   if (sheet.locked) return say("This case is finished. Press D to change it.");
-  const { name } = desk.structures[index];
+  const name = sheet.chosen;
   const { drawing } = sheet;
   if (drawing.not_seen.includes(name)) {
     return sheet.change({ ...drawing, not_seen: drawing.not_seen.filter((other) => other !== name) });
   }
-  if (drawing.draft?.structure === name) return say(`${label(name)} is being drawn: drop the line with Esc first.`);
-  if (dealtWith(drawing, name)) return say(`${label(name)} is drawn: delete its contours first (X).`);
+  if (drawing.draft?.structure === name) return say(`${panel.label(name)} is being drawn: drop the line with Esc first.`);
+  if (dealtWith(drawing, name)) return say(`${panel.label(name)} is drawn: delete its contours first (X).`);
   sheet.change({ ...drawing, not_seen: [...drawing.not_seen, name] });
 }
 
 function finish() {
-  if (!page) return;
   if (!page.done) {
-    const first = obstacle(sheet.drawing, desk.structures.map(({ name }) => name));
+    const first = obstacle(sheet.drawing, panel.names);
     if (first) {
-      if (!sheet.drawing.draft) chosen = desk.structures.findIndex(({ name }) => name === first.structure);
+      if (!sheet.drawing.draft) chosen = panel.names.indexOf(first.structure);
       const why = {
         open: "its line is still open: close it with Enter, or drop it with Esc.",
         crosses: "the contour crosses itself at the red mark: correct it before you finish.",
         missing: "not dealt with: draw it, or press 0 to say that it is not seen.",
       };
-      return say(`Not finished. ${label(first.structure)}: ${why[first.what]}`);
+      return say(`Not finished. ${panel.label(first.structure)}: ${why[first.what]}`);
     }
     tick();
   }
-  pen.rest();
   page.done = !page.done;
   active();
   changed();
@@ -193,10 +189,9 @@ function finish() {
 
 function undo(step) {
   if (sheet.locked) return say("This case is finished. Press D to change it.");
-  pen.rest();
   if (!page.history[step]()) return;
   const { draft } = sheet.drawing;
-  if (draft) chosen = desk.structures.findIndex(({ name }) => name === draft.structure);
+  if (draft) chosen = panel.names.indexOf(draft.structure);
   changed();
 }
 
@@ -240,8 +235,9 @@ const ON_CANVAS = {
 
 function pressed(event) {
   active();
-  if (!page || event.altKey) return;
-  const key = event.key.toLowerCase();
+  if (!page || event.altKey || (opening && !"np".includes(event.key.toLowerCase()))) return;
+  const typed = /^[a-z0-9]$/i.test(event.key) ? null : /^(?:Key|Digit)(.)$/.exec(event.code); // another script's keys
+  const key = (typed ? typed[1] : event.key).toLowerCase();
   let action;
   if (event.ctrlKey || event.metaKey) {
     if (key === "z") action = () => undo(event.shiftKey ? "redo" : "undo");
@@ -260,109 +256,10 @@ function pressed(event) {
 
 // --- what is shown ----------------------------------------------------------------------------------------------
 
-function label(name) {
-  return desk.structures.find((structure) => structure.name === name).label;
-}
-
-function advice() {
-  const { drawing } = sheet;
-  const { name } = desk.structures[chosen];
-  if (page.done) {
-    const left = desk.cases.findIndex(({ state }) => state !== "done");
-    if (left < 0) return "Finished, and so are all cases. Thank you; you can close this page.";
-    return page.number + 1 < desk.cases.length
-      ? "This case is finished. N for the next one; D if you want to change it."
-      : `This case is finished. Case ${left + 1} is not yet: P goes back. D if you want to change this one.`;
-  }
-  const crossed = drawing.contours.find((contour) => view.crossed({ contours: [contour], draft: null }).length);
-  if (drawing.draft && view.crossed({ contours: [], draft: drawing.draft }).length) {
-    return "The line crosses itself at the red mark. Backspace takes the last point back.";
-  }
-  if (crossed) return `${label(crossed.structure)}: the contour crosses itself at the red mark. Move a point, or undo.`;
-  if (drawing.draft) {
-    return drawing.draft.points.length < 3
-      ? `${label(name)}: click on along its edge, or drag.`
-      : `${label(name)}: click on; Enter, or a click on the first point, closes the line. Esc drops it.`;
-  }
-  if (!obstacle(drawing, desk.structures.map((structure) => structure.name))) {
-    return "Every structure is dealt with. Look once more, then finish the case with D.";
-  }
-  const state = dealtWith(drawing, name);
-  if (!state) return `${label(name)}: click around its edge, or drag along it. If you cannot see it, press 0.`;
-  const next = desk.structures.findIndex((structure) => !dealtWith(drawing, structure.name));
-  const said = state === "drawn" ? "is drawn" : "is said not to be seen";
-  return `${label(name)} ${said}. Next: ${desk.structures[next].label}, ${next + 1} at the right or on the keyboard.`;
-}
-
 function show() {
-  if (!page) {
-    $("advice").textContent = notice || "Opening…";
-    return;
-  }
-  const { drawing } = sheet;
-  const total = desk.cases.length;
-  $("where").textContent = `Case ${page.number + 1} of ${total}`;
-  $("id").textContent = page.id;
-  const crossing = view.crossed(drawing).length > 0;
-  $("advice").textContent = notice || advice();
-  $("advice").classList.toggle("warn", Boolean(notice) || (crossing && !page.done));
-  $("given").hidden = page.given === null;
-  $("given").textContent = page.given?.length
-    ? "This case began with contours proposed by the AI. They may be wrong: keep, correct or delete them."
-    : "The AI proposed no contour for this case.";
-  desk.structures.forEach((structure, index) => showStructure(structure, index, drawing));
-  const ready = !page.done && !obstacle(drawing, desk.structures.map(({ name }) => name));
-  $("finish").innerHTML = page.done ? "Change this case <kbd>D</kbd>" : "Finish case <kbd>D</kbd>";
-  $("finish").classList.toggle("ready", ready);
-  $("after").classList.toggle("ready", page.done);
-  $("before").disabled = page.number === 0;
-  $("after").disabled = page.number + 1 === total;
-  $("undo").disabled = page.done || !page.history.past.length;
-  $("redo").disabled = page.done || !page.history.future.length;
-  $("hide").setAttribute("aria-pressed", hidden);
-  $("count").textContent = `${desk.cases.filter(({ state }) => state === "done").length} of ${total} finished`;
-  desk.cases.forEach(({ state }, number) => {
-    const button = $("cases").children[number];
-    button.className = `${state} ${number === page.number ? "here" : ""}`;
-    const words = { done: "finished", begun: "begun", "": "not begun" }[state];
-    button.title = `Case ${number + 1}: ${words}`;
-    button.textContent = `${number + 1}${{ done: " ✓", begun: " …", "": "" }[state]}`;
-  });
+  if (page) panel.show(page, chosen, notice, hidden);
+  else $("advice").textContent = notice || "Opening…";
   redraw();
-}
-
-function showStructure({ name }, index, drawing) {
-  const item = $("structures").children[index];
-  const own = drawing.contours.map((contour, i) => [contour, i]).filter(([contour]) => contour.structure === name);
-  const crossed = own.some(([contour]) => view.crossed({ contours: [contour], draft: null }).length);
-  const open = drawing.draft?.structure === name;
-  const [state, silent, more] = item.querySelectorAll(".state, .silent, .more");
-  item.classList.toggle("chosen", index === chosen);
-  item.classList.toggle("several", index === chosen && !page.done && own.length > 1);
-  item.querySelector(".name").setAttribute("aria-pressed", index === chosen);
-  const dealt = dealtWith(drawing, name);
-  const drawn = own.length > 1 ? `drawn (${own.length} contours)` : "drawn";
-  state.textContent = open ? "line open" : crossed ? "crosses itself" : dealt === "drawn" ? drawn : dealt || "to do";
-  state.className = `state ${open || crossed ? "warn" : dealt ? "dealt" : ""}`;
-  silent.setAttribute("aria-pressed", dealt === "not seen");
-  silent.hidden = page.done || dealt === "drawn" || open;
-  more.replaceChildren();
-  over = null;
-  if (page.done || index !== chosen) return;
-  own.forEach(([, i], piece) => {
-    const button = document.createElement("button");
-    button.className = "small";
-    button.textContent = own.length > 1 ? `Delete ${piece + 1}` : "Delete";
-    button.title = "Delete this contour; X deletes the one under the pointer";
-    button.addEventListener("click", () => sheet.change(withoutContour(sheet.drawing, i)));
-    for (const [kind, value] of [["pointerenter", i], ["focus", i], ["pointerleave", null], ["blur", null]]) {
-      button.addEventListener(kind, () => {
-        over = value;
-        redraw();
-      });
-    }
-    more.append(button);
-  });
 }
 
 let drawn = false;
@@ -383,45 +280,28 @@ function redraw() {
 
 // --- the page ---------------------------------------------------------------------------------------------------
 
-function lay() {
-  document.title = $("title").textContent = desk.title;
-  $("last").textContent = desk.structures.length;
-  desk.structures.forEach(({ label: text, colour }, index) => {
-    const item = document.createElement("li");
-    item.innerHTML = `<button class="name"><span class="key"></span><span class="text"></span>
-      <span class="state"></span></button><button class="small silent">Not seen <kbd>0</kbd></button>
-      <span class="more"></span>`;
-    item.querySelector(".key").textContent = index + 1;
-    item.querySelector(".key").style.background = colour;
-    item.querySelector(".text").textContent = text;
-    item.querySelector(".name").addEventListener("click", () => choose(index));
-    item.querySelector(".silent").addEventListener("click", () => {
-      choose(index);
-      if (chosen === index) notSeen(index);
-    });
-    $("structures").append(item);
-  });
-  desk.cases.forEach((_, number) => {
-    const button = document.createElement("button");
-    button.addEventListener("click", () => open(number));
-    $("cases").append(button);
-  });
-  const buttons = {
-    undo: () => undo("undo"),
-    redo: () => undo("redo"),
-    closer: () => zoom(1.25),
-    wider: () => zoom(0.8),
-    fit: KEYS.f,
-    hide,
-    finish,
-    before: KEYS.p,
-    after: KEYS.n,
-  };
-  for (const [id, action] of Object.entries(buttons)) $(id).addEventListener("click", () => page && action());
-  document.querySelector("aside").addEventListener("click", (event) => {
-    if (event.detail && event.target.closest("button")) canvas.focus(); // clicked, not chosen by Tab
-  });
-}
+const DOES = {
+  open,
+  choose,
+  notSeen(index) {
+    choose(index);
+    if (chosen === index) notSeen();
+  },
+  remove: (contour) => sheet.change(withoutContour(sheet.drawing, contour)),
+  point(contour) {
+    over = contour;
+    redraw();
+  },
+  undo: () => undo("undo"),
+  redo: () => undo("redo"),
+  closer: () => zoom(1.25),
+  wider: () => zoom(0.8),
+  fit: KEYS.f,
+  hide,
+  finish,
+  before: KEYS.p,
+  after: KEYS.n,
+};
 
 async function start() {
   try {
@@ -430,8 +310,8 @@ async function start() {
     $("advice").textContent = `This page cannot begin: ${error.message}`;
     return;
   }
-  keeper = new Keeper(desk.title, told);
-  lay();
+  panel = new Panel(desk, DOES);
+  keeper = new Keeper(desk.title, (state) => panel.kept(state));
   addEventListener("keydown", pressed);
   for (const kind of ["pointerdown", "pointermove", "wheel", "focus"]) addEventListener(kind, active, { passive: true });
   document.addEventListener("visibilitychange", () => {
@@ -446,7 +326,6 @@ async function start() {
   if (!desk.cases.length) $("advice").textContent = "There is no case to read.";
   const first = desk.cases.findIndex(({ state }) => state !== "done");
   await open(Math.max(first, 0));
-  setTimeout(() => told({ unsaved: keeper.unsaved, sending: false, trouble: "" }), 0);
 }
 
 start();
