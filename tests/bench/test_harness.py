@@ -160,3 +160,21 @@ def test_the_engine_in_a_process_with_the_recorder_on_and_what_breaks_is_counted
     assert found.stream.own_mask_rate is not None
     assert found.stream.own_mask_rate > 0.3
     assert GONE not in found.series.total_us or found.stream.never_emitted
+
+
+@pytest.mark.timing
+@pytest.mark.parametrize("lane", ["thread", "process"])
+def test_our_own_load_on_one_core_stalls_no_probe(lane: str) -> None:
+    """Engine, loop and encoder with nothing to wait for, all on one core of a machine that is otherwise quiet."""
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {max(allowed)})
+    try:
+        scenario = replace(
+            SHORT, arrivals=Arrivals("flat-out"), budget_ms=1000.0, lane=lane, standby=False, record=True, seconds=10.0
+        )
+        found = bench(scenario)
+    finally:
+        os.sched_setaffinity(0, allowed)
+    assert found.stalls.late_ms.samples > 3000
+    assert found.stalls.stalls == 0
+    assert (found.stalls.late_ms.max_ms or 0) < found.stalls.limit_ms
