@@ -107,8 +107,9 @@ def places(cores: str | None, *, realtime: bool) -> tuple[Scheduling, Scheduling
         except ValueError:
             raise ConfigError(f"--cores is '{cores}', expected LOOP,ENGINE, as in 0,1") from None
         loop, engine = replace(loop, cpus=(first,)), replace(engine, cpus=(second,))
-        with loop.held(), engine.held():
-            pass
+        for place in (loop, engine):
+            with place.held():  # asked for, not kept
+                pass
     if realtime and realtime_permitted(LOOP_PRIORITY):
         loop, engine = replace(loop, realtime=LOOP_PRIORITY), replace(engine, realtime=ENGINE_PRIORITY)
     elif realtime:
