@@ -28,6 +28,7 @@ from edge3vt.cli import (
     phantom,
     profile,
     run,
+    study,
     train,
 )
 from edge3vt.cli.output import note
@@ -59,6 +60,7 @@ app.command("drill")(drill.drills)
 app.add_typer(bench.app, name="bench")
 app.add_typer(cart.app, name="engines")
 app.add_typer(data.app, name="data")
+app.add_typer(study.app, name="study")
 
 
 @app.callback()

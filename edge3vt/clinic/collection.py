@@ -26,6 +26,8 @@ from edge3vt.core.errors import DataError, Edge3vtError
 from edge3vt.viewer.drawing import check
 
 NAMED = 8  # cases in a line
+Readings = dict[tuple[str, int, str], Reading]
+"""By reader, session and case."""
 Kind = Literal["missing", "unfinished", "double", "foreign", "damaged", "early"]
 
 
@@ -70,7 +72,13 @@ def collect(folder: Path, incoming: Sequence[Path] = ()) -> Collection:
                 problems.append(outcome)
             else:
                 taken += outcome
-    sound: dict[tuple[str, int, str], Reading] = {}
+    return look(folder, study, taken, problems)[0]
+
+
+def look(folder: Path, study: Study, taken: int = 0, problems: Sequence[Problem] = ()) -> tuple[Collection, Readings]:
+    """Everything that the study holds, with its problems after those told already, and the readings that are sound."""
+    problems = list(problems)
+    sound: Readings = {}
     for path in reading_files(folder):
         found = _read(path)
         if isinstance(found, Problem):
@@ -91,7 +99,7 @@ def collect(folder: Path, incoming: Sequence[Path] = ()) -> Collection:
         problems.append(Problem("missing", who, "what the experts differ over is not known before both are done"))
     wanted = {(session.reader, session.number, case) for session in sessions for case in session.cases}
     done = sum(key in wanted and reading.drawing.done for key, reading in sound.items())
-    return Collection(study.id, len(wanted), done, taken, tuple(problems))
+    return Collection(study.id, len(wanted), done, taken, tuple(problems)), sound
 
 
 def _coming(source: Path, study: Study) -> Iterator[tuple[Path, Reading | str]]:
@@ -165,7 +173,7 @@ def _misplaced(folder: Path, study: Study, path: Path, reading: Reading) -> Prob
     return None
 
 
-def _lacking(session: Session, sound: dict[tuple[str, int, str], Reading]) -> Iterator[Problem]:
+def _lacking(session: Session, sound: Readings) -> Iterator[Problem]:
     """Missing cases of a session in one line, unfinished ones in another."""
     where = f"{session.reader}, session {session.number}"
     readings = {case: sound.get((session.reader, session.number, case)) for case in session.cases}
@@ -177,11 +185,11 @@ def _lacking(session: Session, sound: dict[tuple[str, int, str], Reading]) -> It
         yield Problem("unfinished", where, f"{len(begun)} cases are begun and not done", begun)
 
 
-def _whole(session: Session, sound: dict[tuple[str, int, str], Reading]) -> bool:
+def _whole(session: Session, sound: Readings) -> bool:
     return not list(_lacking(session, sound))
 
 
-def _early(study: Study, sound: dict[tuple[str, int, str], Reading]) -> Iterator[Problem]:
+def _early(study: Study, sound: Readings) -> Iterator[Problem]:
     for reader in study.of("reader"):
         first, second = (
             [reading.saved for (who, number, _), reading in sound.items() if (who, number) == (reader, session)]
