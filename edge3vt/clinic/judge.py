@@ -17,13 +17,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 
 from edge3vt import __version__
 from edge3vt.clinic.arches import DIRECTIONS
 from edge3vt.clinic.cine import cine
-from edge3vt.clinic.judged import GROUPS, Group, Judged, Masks, Pair, Record, Truth, limits, share, tally
+from edge3vt.clinic.judged import GROUPS, Group, Judged, Masks, Record, Truth, limits, share, tally
 from edge3vt.clinic.measure import AO, NAMES, PA, SVC, TRACHEA, FrameMeasure, measured
 from edge3vt.core.anatomy import CLASS_NAMES
 from edge3vt.core.clock import NS_PER_S, wall_label
@@ -41,52 +42,67 @@ from edge3vt.stream.lane import Lane, ThreadLane
 from edge3vt.stream.runner import offline
 
 WIDTH, HEIGHT, SECONDS, RATE_HZ = 1024, 768, 2.0, 15.0
+MASKS: tuple[Masks, ...] = get_args(Masks)
+
+
+Fetus = dict[Masks, tuple[list[FrameMeasure], list[Truth], Truth]]
+"""With either masks: its frames, what was true at each, and what is true at rest."""
 
 
 def judge(lane: Lane, group: Group, fetuses: int, told: Callable[[str], None]) -> list[Judged]:
     """A group with true masks and with the engine's. Raises EngineError."""
-    names: tuple[Masks, Masks] = ("true", "engine")
-    frames: dict[Masks, list[tuple[FrameMeasure, Truth]]] = {name: [] for name in names}
-    whole: dict[Masks, list[dict[str, Pair]]] = {name: [] for name in names}
+    seen = []
     for number in range(fetuses):
-        seed = group.first_seed + number
-        weeks = float(np.random.default_rng(seed).uniform(*group.weeks))
-        scene = Scene(seed, WIDTH, HEIGHT, weeks=weeks, duration_s=SECONDS)
-        left, at_rest = fetal_left(scene), true_values(scene.anatomy)
-        own: dict[Masks, list[FrameMeasure]] = {name: [] for name in names}
-        for seg in offline(_frames(scene), lane):
-            seconds = seg.frame.captured_ns / NS_PER_S
-            truth = true_values(scene.anatomy, scene.motion.at(seconds).dilation)
-            crop = acquire(seg.frame, lane.spec.width)
-            exact = replace(
-                seg,
-                mask=on_grid(scene.truth(seconds), crop),
-                mask_ns=seg.frame.captured_ns,
-                crop=crop,
-                scores=(1.0,) * len(CLASS_NAMES),
-                shown=True,
-                withheld="",
-            )
-            for name, one in zip(names, (exact, seg), strict=True):
-                found = measured(one, lane.spec.classes, left)
-                own[name].append(found)
-                frames[name].append((found, truth))
-        for name in names:
-            values = cine(own[name]).values
-            whole[name].append({key: (values[key], at_rest[key]) for key in NAMES})
+        seen.append(watched(lane, group, group.first_seed + number))
         told(f"{group.name}: {number + 1} of {fetuses} fetuses")
-    return [
-        Judged(
-            group=group.name,
-            masks=name,
-            fetuses=fetuses,
-            frames=len(frames[name]),
-            overlay=share([not found.uncounted for found, _ in frames[name]]),
-            by_frame={key: tally(key, [(f.values[key], t[key]) for f, t in frames[name]]) for key in NAMES},
-            by_cine={key: tally(key, [pairs[key] for pairs in whole[name]]) for key in NAMES},
+    return summed(group, seen)
+
+
+def watched(lane: Lane, group: Group, seed: int) -> Fetus:
+    """One fetus, measured in every frame of its cine."""
+    weeks = float(np.random.default_rng(seed).uniform(*group.weeks))
+    scene = Scene(seed, WIDTH, HEIGHT, weeks=weeks, duration_s=SECONDS)
+    left = fetal_left(scene)
+    true: list[FrameMeasure] = []
+    found: list[FrameMeasure] = []
+    truths = []
+    for seg in offline(_frames(scene), lane):
+        seconds = seg.frame.captured_ns / NS_PER_S
+        truths.append(true_values(scene.anatomy, scene.motion.at(seconds).dilation))
+        crop = acquire(seg.frame, lane.spec.width)
+        exact = replace(
+            seg,
+            mask=on_grid(scene.truth(seconds), crop),
+            mask_ns=seg.frame.captured_ns,
+            crop=crop,
+            scores=(1.0,) * len(CLASS_NAMES),
+            shown=True,
+            withheld="",
         )
-        for name in names
-    ]
+        true.append(measured(exact, lane.spec.classes, left))
+        found.append(measured(seg, lane.spec.classes, left))
+    at_rest = true_values(scene.anatomy)
+    return {"true": (true, truths, at_rest), "engine": (found, truths, at_rest)}
+
+
+def summed(group: Group, seen: Sequence[Fetus]) -> list[Judged]:
+    """All fetuses of a group, with either masks."""
+    out = []
+    for masks in MASKS:
+        frames = [pair for one in seen for pair in zip(*one[masks][:2], strict=True)]
+        whole = [(cine(one[masks][0]).values, one[masks][2]) for one in seen]
+        out.append(
+            Judged(
+                group=group.name,
+                masks=masks,
+                fetuses=len(seen),
+                frames=len(frames),
+                overlay=share([not found.uncounted for found, _ in frames]),
+                by_frame={name: tally(name, [(f.values[name], t[name]) for f, t in frames]) for name in NAMES},
+                by_cine={name: tally(name, [(values[name], t[name]) for values, t in whole]) for name in NAMES},
+            )
+        )
+    return out
 
 
 def _frames(scene: Scene) -> Iterator[Frame]:

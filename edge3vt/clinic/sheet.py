@@ -25,7 +25,8 @@ NOTICE = "Measured on what a network outlined. Not a medical device; not for dia
 SUFFIXES = (".csv", ".json")
 DEPTH = 16
 CLOSE_S = 10.0
-MOST_FRAMES = 36_000  # ten minutes at 60 Hz; beyond, frames count as dropped
+LIVE_NS = 100 * NS_PER_MS  # live, a frame so often is measured: more would take time from the loop
+MOST_FRAMES = 18_000  # half an hour live, five minutes at 60 Hz offline; beyond, frames count as dropped
 WEEKS = 10.0, 45.0
 
 
@@ -108,7 +109,7 @@ class Measurer:
 class MeasureSink(Sink):
     """A .csv or .json of measurements, there whole at the end; made in a thread.
 
-    block: measure every frame, however long it takes; else what it does not keep up with is dropped. Raises
+    block: measure every frame, however long it takes; else ten a second at most, and the others are dropped. Raises
     ConfigError for an existing file without ``overwrite`` and for another suffix, DataError at the end for a spacing
     that is no length and a file that cannot be written. A stream without pictures leaves no file.
     """
@@ -124,7 +125,8 @@ class MeasureSink(Sink):
             raise DataError(f"{path}: cannot be written ({error.strerror or error}); choose another output") from error
         self._path, self._asked, self._block = path, asked or Asked(), block
         self._measurer: Measurer | None = None
-        self._beyond = 0
+        self._beyond = self._between = 0
+        self._last_ns: int | None = None
         self._mailbox: Mailbox[Segmentation] = Mailbox(self._measure, depth=DEPTH if block else 1, block=block)
 
     @property
@@ -133,7 +135,7 @@ class MeasureSink(Sink):
 
     @property
     def dropped(self) -> int:
-        return self._mailbox.dropped + self._beyond
+        return self._mailbox.dropped + self._beyond + self._between
 
     @property
     def notice(self) -> str:
@@ -145,6 +147,11 @@ class MeasureSink(Sink):
         if self._mailbox.written >= MOST_FRAMES:
             self._beyond += 1
             return
+        captured_ns = seg.frame.captured_ns
+        if not self._block and self._last_ns is not None and 0 <= captured_ns - self._last_ns < LIVE_NS:
+            self._between += 1
+            return
+        self._last_ns = captured_ns
         self._mailbox.put(replace(seg, picture=None))
 
     def close(self) -> None:

@@ -165,3 +165,12 @@ def test_beyond_its_room_frames_are_dropped_and_said_to_be(tmp_path: Path, monke
         for one in cine(3):
             sink(one)
         assert (sink.written, sink.dropped, sink.notice) == (0, 3, "MEASURE FULL")
+
+
+def test_live_ten_frames_a_second_are_measured_at_most(tmp_path: Path) -> None:
+    with MeasureSink(tmp_path / "w.csv", overwrite=False) as sink:
+        for index in range(9):  # 40 ms apart
+            sink(seg(None, index))
+            assert sink.dropped >= index + 1 - -(-(index + 1) // 3)
+    assert sink.written + sink.dropped == 9
+    assert 1 <= sink.written <= 3
