@@ -57,6 +57,7 @@ class Showing:
         self._offered: Frame | None = None
         self._last: LaneResult | None = None
         self._newest: LaneResult | None = None
+        self._made_by = lane.spec  # of the engine that gave the newest mask
         self._withheld = "no mask yet"
         self._failures = 0
         self.off = ""
@@ -69,7 +70,10 @@ class Showing:
 
     def has(self, repeated: int) -> bool:
         """Whether the newest mask is of the picture that the frame of that index was the first to show."""
-        return self._newest is not None and self._newest.mask is not None and self._newest.index >= repeated
+        newest = self._newest
+        if newest is None or newest.mask is None or self._lane.spec is not self._made_by:
+            return False
+        return newest.index >= repeated
 
     def judge(self, result: LaneResult) -> LaneResult:
         """Take the result of the frame that was offered last; what no working engine gives comes back as an error."""
@@ -81,7 +85,7 @@ class Showing:
         scale, whole_px = frame.mm_per_px, acquire(frame, self._lane.spec.width).side
         doubt = self._gate.doubt(result, scale, whole_px)
         if self._tracker.take(result, not doubt):
-            self._newest = result
+            self._newest, self._made_by = result, self._lane.spec
             self._withheld = self._gate.judge(result, scale, whole_px, doubt)
         return result
 
@@ -94,6 +98,8 @@ class Showing:
         """
         frame, said = arrived.frame, arrived.said
         newest = self._newest if self._newest is not None and self._newest.epoch == frame.epoch else None
+        if newest is not None and newest.mask is not None and self._lane.spec is not self._made_by:
+            newest = None  # rule R2: nothing of the engine before is drawn
         state, code, withheld = self._state(frame, said, newest, period_ns)
         if notice is not None:
             state, code, withheld, newest = notice, "", notice.value.lower(), None

@@ -68,7 +68,7 @@ def test_a_format_that_nobody_notices_is_caught(monkeypatch: pytest.MonkeyPatch)
         return Seen(None, said.repeat_of, 0)
 
     monkeypatch.setattr(Watch, "step", unnoticed)
-    failed = broken(sizes(ThreadLane, 1.8))
+    failed = broken(sizes(ThreadLane, 1.2))
     assert "FORMAT CHANGED said after, longest of 2" in failed
 
 
@@ -89,5 +89,5 @@ def test_frozen_pictures_that_nobody_notices_are_caught(monkeypatch: pytest.Monk
         return Seen(None, None, said.epoch) if hidden else said
 
     monkeypatch.setattr(Watch, "step", unnoticed)
-    failed = broken(still(ThreadLane, 3.2))
+    failed = broken(still(ThreadLane, 2.0))
     assert "FROZEN? said after" in failed

@@ -95,7 +95,7 @@ def test_a_slow_engine_gives_way_to_the_smaller_one_and_comes_back(tmp_path: Pat
     slow, said, rows = tmp_path / "slow", list[str](), tmp_path / "rows.jsonl"
     slow.touch()
     full, small = partial(Planted, SPEC, slow), partial(FakeSession, SMALL, CLOCK)
-    sink, source = NullSink(), Pictures(40)
+    sink, source = NullSink(), Pictures(60)
     lane = stack.enter_context(closing(SupervisedLane(full, standby=False)))
     told = figures(stack, said, [sink], Asked(log_lines=rows))
     rules = LadderRules(window_s=0.5, calm_s=1.0)
@@ -148,7 +148,7 @@ def test_a_region_that_was_found_is_shown_and_the_overlay_waits_for_a_look(
 ) -> None:
     monkeypatch.setattr(seeking, "APART_NS", 20 * NS_PER_MS)
     box, framing, said = Region(16, 8, 112, 88), Framing(), list[str]()
-    sink, source = NullSink(), Pictures(20, box)
+    sink, source = NullSink(), Pictures(40, box)
     told = figures(stack, said, [sink])
     seeker = Seeker(framing, find=lambda frames: Found(box, 0.8))
     stack.callback(seeker.close)
@@ -166,7 +166,7 @@ def test_a_region_that_was_found_is_shown_and_the_overlay_waits_for_a_look(
     lane = stack.enter_context(closing(ThreadLane(partial(FakeSession, SPEC, CLOCK))))
     watchers = [told.delivered, told.seeking(seeker, framing), watch]
     drive(source, lane, [sink], CLOCK, BUDGET_MS, watchers, framing=framing, tell=told.notices)
-    assert 10 <= len(waited) <= 14
+    assert 10 <= len(waited) <= 30
     assert all(seg.frame.region == box and not seg.shown for seg in waited)
     assert "REGION FOUND: PRESS R, OR --accept-region" in waited[1].notes
     assert waited[5].picture is not None

@@ -54,6 +54,7 @@ def test_build_verify_and_run_offline(capsys: pytest.CaptureFixture[str], tmp_pa
     document = json.loads(text)
     assert (document["verb"], document["schema"], document["passed"]) == ("run", 1, True)
     assert document["stream"]["frames"] == document["stream"]["on_time"] == 20
+    assert (document["engine"]["name"], document["engine"]["sha256"]) == ("few", built["manifest"]["chain"]["engine"])
     with av.open(str(video)) as container:
         assert sum(1 for _ in container.decode(video=0)) == 20
 

@@ -152,11 +152,11 @@ def simulate(core: Deadline, frames: int, rng: random.Random) -> tuple[Counter[V
     return verdicts, late
 
 
-def test_a_hundred_thousand_frames_of_random_weather() -> None:
-    verdicts, late = simulate(Deadline(BUDGET), 100_000, random.Random(1))
-    assert sum(verdicts.values()) == 100_000
-    assert verdicts[Verdict.ON_TIME] > 95_000
-    assert late <= 10, "a late engine must never make the picture late"
+def test_fifty_thousand_frames_of_random_weather() -> None:
+    verdicts, late = simulate(Deadline(BUDGET), 50_000, random.Random(1))
+    assert sum(verdicts.values()) == 50_000
+    assert verdicts[Verdict.ON_TIME] > 47_500
+    assert late <= 5, "a late engine must never make the picture late"
 
 
 def test_the_simulation_catches_a_core_that_waits_for_the_engine() -> None:

@@ -84,7 +84,8 @@ def test_a_failing_engine_never_stops_the_picture_and_is_believed_again_when_it_
     assert [s.frame.index for s in segs] == list(range(40))
     off = [s for s in segs if s.state is State.AI_OFF]
     assert off
-    assert all(s.code == "FAILING" and s.reason == "engine failed" and not s.shown for s in off)
+    assert all(s.code == "FAILING" and not s.shown for s in off)
+    assert any(s.reason == "engine failed" for s in off)
     assert segs[-1].state is State.LIVE
     assert segs[-1].shown
     invalid = [s for s in segs if s.state is State.AI_INVALID]
