@@ -227,6 +227,7 @@ def test_the_good_one_is_as_fast_beside_twenty_stuck_ones() -> None:
     async def gaps_ms(strangers: int) -> float:
         async with house() as here:
             clock, times = SystemClock(), []
+            here.hub._clock = clock
             good = await here.client()
             others = await beside(here, strangers)
             feeding = asyncio.ensure_future(here.feed(600, every_s=1 / 60))

@@ -69,7 +69,7 @@ function draw() {
   figures.add(facts, now);
   view.name(facts.structures);
   redraw();
-  tell(now);
+  tell();
   look();
   link.drawn(facts.count);
 }
@@ -91,14 +91,19 @@ function detail() {
 
 function tell() {
   const { says, state, mask, mask_age_ms: age, notes, engine, training, statement, lan } = shown;
-  say("state", says);
-  $("state").dataset.tone = TONES[state] ?? "amber";
-  document.title = `${says} · edge3vt`;
+  mark(says, TONES[state] ?? "amber");
   say("age", mask && age !== null ? `mask age ${age.toFixed(0)} ms` : "no mask");
   say("notes", notes.join(" · "));
   say("engine", [engine || "no engine", training].filter(Boolean).join(" · "));
   say("statement", statement);
   $("lan").hidden = !lan;
+}
+
+/** The state, for who looks at the page and for who looks at its tab. */
+function mark(says, tone) {
+  say("state", says);
+  $("state").dataset.tone = tone;
+  document.title = `${says} · edge3vt`;
 }
 
 /** Longer than this without another picture, and the one that is seen is not live (rule R4). */
@@ -115,18 +120,15 @@ function loss(period) {
 function look() {
   const now = performance.now(), age = now - changed, gone = shown?.state === "NO SIGNAL";
   const stale = !shown || gone || cut || age > limit();
-  if (cover.hidden === stale) {
-    cover.hidden = !stale;
-    if (stale && shown && !gone) {
-      say("state", "NO NEW PICTURE");
-      $("state").dataset.tone = "red";
-      document.title = "NO NEW PICTURE · edge3vt";
-    }
-  }
+  cover.hidden = !stale;
   if (stale) {
     say("cover-what", !shown ? "NO PICTURE YET" : gone ? "NO SIGNAL" : "NO NEW PICTURE");
-    const since = Number.isFinite(age) && shown ? `last picture, not live · ${Math.min(age / 1000, 5999).toFixed(1)} s` : "";
+    const since = shown && `last picture, not live · ${Math.min(age / 1000, 5999).toFixed(1)} s`;
     say("cover-why", [since, why || "none comes from the run"].filter(Boolean).join(" · "));
+    if (shown && !gone) {
+      mark("NO NEW PICTURE", "red");
+      say("age", "");
+    }
   }
   figures.write(now);
 }
