@@ -16,6 +16,7 @@ import numpy as np
 
 from edge3vt.core.clock import SystemClock
 from edge3vt.core.documents import read_json, write_json
+from edge3vt.core.errors import DataError
 from edge3vt.viewer.drawing import Contour, Drawing
 from edge3vt.viewer.reading import serve
 
@@ -63,6 +64,15 @@ class FolderDesk:
 
     def save(self, case: str, drawing: Drawing) -> None:
         write_json(drawing, self.folder / f"{case}.json")
+
+
+class Full(FolderDesk):
+    """Has no room while there is a file ``full`` in its folder."""
+
+    def save(self, case: str, drawing: Drawing) -> None:
+        if (self.folder / "full").exists():
+            raise DataError("no space left")
+        super().save(case, drawing)
 
 
 class Careless(FolderDesk):
@@ -119,7 +129,7 @@ class Served:
 
 
 def _serve(kind: str, port: int, idle_s: float, folder: Path) -> None:
-    desk = {"FolderDesk": FolderDesk, "Careless": Careless}[kind](folder)
+    desk = {desk.__name__: desk for desk in (FolderDesk, Full, Careless)}[kind](folder)
     serve(desk, port=port, idle_s=idle_s, announce=lambda link: print(os.getpid(), link, flush=True))
 
 

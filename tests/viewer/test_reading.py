@@ -246,6 +246,27 @@ def test_undo_and_redo(reader: Reader) -> None:
     assert close_to(reader.saved().contours[0].points, square)
 
 
+def test_a_part_of_a_contour_is_drawn_anew(reader: Reader) -> None:
+    square = ((40.0, 40.0), (100.0, 40.0), (100.0, 100.0), (40.0, 100.0))
+    reader.click(*square)
+    reader.press("Enter")
+    reader.page.keyboard.down("Shift")
+    reader.drag((60, 40), (70, 20), (80, 20), (90, 40))
+    reader.page.keyboard.up("Shift")
+    (contour,) = reader.saved().contours
+    assert all(any(math.dist(corner, point) < 0.6 for point in contour.points) for corner in square)
+    bulge = [point for point in contour.points if point[1] < 39]
+    assert [round(y) for _, y in bulge] == [20, 20]
+    assert crossing(contour.points) is None
+    reader.press("Control+z")
+    assert close_to(reader.saved().contours[0].points, square)
+    reader.page.keyboard.down("Shift")
+    reader.drag((60, 40), (70, 20), (80, 20), (85, 20))
+    reader.page.keyboard.up("Shift")
+    reader.sees("advice", "With Shift")
+    assert close_to(reader.saved().contours[0].points, square)
+
+
 def test_a_line_by_free_hand_closes_itself_and_has_few_points(reader: Reader) -> None:
     x, y = PLACES["trachea"]
     reader.press("4")
@@ -406,6 +427,25 @@ def opened_at(room: Room, folder: Path, port: int) -> Served:
 
 def test_a_server_that_dies_loses_nothing(reader: Reader, room: Room) -> None:
     absence_is_survived(reader, room)
+
+
+def test_what_a_full_disk_refused_is_sent_again_also_after_a_reload(reading: Callable[..., Reader]) -> None:
+    reader = reading(kind="Full")
+    full = reader.desk.folder / "full"
+    full.touch()
+    reader.page.once("dialog", lambda dialog: dialog.accept())  # it asks before it is left
+    reader.press("0")
+    reader.sees("kept", "NOT SAVED: the study's folder cannot be written")
+    reader.press("n")
+    reader.go(2)
+    reader.press("4", "0")
+    reader.page.reload()
+    reader.go(1)
+    reader.sees("kept", "NOT SAVED: the study's folder cannot be written")
+    assert reader.desk.saved("k7") is reader.desk.saved("q2") is None
+    full.unlink()
+    assert reader.saved("k7").not_seen == ("pulmonary_artery",)
+    assert reader.saved("q2").not_seen == ("trachea",)
 
 
 @pytest.mark.slow

@@ -6,7 +6,8 @@ const AGAIN_MS = [500, 1000, 2000, 4000];
 const ANSWER_MS = 12000;
 
 export class Keeper {
-  // said(state): {unsaved: number of cases, sending, trouble: "" | "away" | "elsewhere" | "link" | what was refused}
+  // said(state): {unsaved: number of cases, sending, trouble: "", "away", "folder", "elsewhere", "link", or what the
+  // server refused}
   constructor(title, said) {
     this.title = title;
     this.said = said;
@@ -14,6 +15,7 @@ export class Keeper {
     this.waiting = new Map(); // number of the case -> {id, drawing, quiet}
     this.stuck = new Map(); // number of the case -> why sending it again would not help
     this.failures = 0;
+    this.failure = ""; // "away" or "folder": sending it again may help
     this.timer = null;
     this.sending = false;
     this.#say();
@@ -40,6 +42,15 @@ export class Keeper {
     }
     this.#beside(id, null);
     return null;
+  }
+
+  // The numbers of the cases of which something was left over.
+  leftOver(cases) {
+    try {
+      return cases.flatMap(({ id }, number) => (sessionStorage.getItem(this.#name(id)) === null ? [] : [number]));
+    } catch {
+      return [];
+    }
   }
 
   // Send what waits without waiting for more.
@@ -70,8 +81,9 @@ export class Keeper {
         this.waiting.delete(number);
         this.#beside(kept.id, null);
       }
-    } else if (status === "away") {
+    } else if (status === "away" || status === "folder") {
       this.failures += 1;
+      this.failure = status;
     } else {
       this.failures = 0;
       if (this.waiting.get(number) === kept) this.stuck.set(number, status);
@@ -92,14 +104,15 @@ export class Keeper {
       if (answer.status === 409) return "elsewhere";
       if (answer.status === 403) return "link";
       if (answer.status === 400) return (await answer.json()).error;
-      return answer.status === 413 ? "the drawing is too large" : "away";
+      if (answer.status === 413) return "the drawing is too large";
+      return answer.status === 503 ? "folder" : "away";
     } catch {
       return "away";
     }
   }
 
   #say() {
-    const trouble = this.failures ? "away" : [...this.stuck.values()][0] || "";
+    const trouble = this.failures ? this.failure : [...this.stuck.values()][0] || "";
     this.said({ unsaved: this.unsaved, sending: this.sending, trouble });
   }
 

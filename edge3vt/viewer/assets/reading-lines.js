@@ -131,6 +131,27 @@ export function hit(drawing, structure, p, reach) {
   return null;
 }
 
+// A contour whose shorter part between two hits is exchanged for a path that leads from one to the other.
+export function redrawn(points, from, to, path) {
+  const [a, b] = [from, to].map(({ index, corner, at }) => {
+    return corner ? index : index + distance(points[index], at) / distance(points[index], points[(index + 1) % points.length]);
+  });
+  const ways = [between(points, b, a), between(points, a, b).reverse()];
+  const [forward, back] = ways.map((way) => {
+    const all = [to.at, ...way, from.at];
+    return all.slice(1).reduce((sum, point, i) => sum + distance(point, all[i]), 0);
+  });
+  return [from.at, ...path.slice(1, -1), to.at, ...ways[forward >= back ? 0 : 1]].map(rounded);
+}
+
+// The corners on the way forward from a place to another, both as index and share of the edge after it.
+function between(points, from, to) {
+  const way = [];
+  const span = (to - from + points.length) % points.length;
+  for (let i = Math.floor(from) + 1; i - from < span; i++) way.push(points[i % points.length]);
+  return way;
+}
+
 export function contains(points, [x, y]) {
   let inside = false;
   points.forEach(([ax, ay], i) => {

@@ -67,6 +67,7 @@ export class Panel {
   kept({ unsaved, sending, trouble }) {
     const reasons = {
       away: "the program that keeps it does not answer. It stays here and is sent again: leave this page open.",
+      folder: "the study's folder cannot be written; tell whoever runs the study. It stays here and is sent again.",
       elsewhere: "this case was opened in another window. Go on there, or load this page anew to go on here.",
       link: "the program was started anew. Open its new link in this tab: what is not saved stays here.",
     };

@@ -1,7 +1,7 @@
 // What mouse and keys do to a drawing. `sheet` is what they work on: {drawing, chosen, locked, change(drawing),
 // say(text), redraw()}; a change is one step of undo.
 
-import { area, contains, crossings, distance, hit, rounded, simplified, withPoints, withoutContour } from "/reading-lines.js";
+import { area, contains, crossings, distance, hit, redrawn, rounded, simplified, withPoints, withoutContour } from "/reading-lines.js";
 
 const REACH_PX = 7;
 const CLICK_PX = 4; // less is a click, more a drag
@@ -200,7 +200,7 @@ export class Pen {
       canvas.focus();
       if (!this.view.image || this.drag || !event.isPrimary) return;
       canvas.setPointerCapture(event.pointerId);
-      this.#down(place(event), event.button);
+      this.#down(place(event), event.button, event.shiftKey);
     });
     canvas.addEventListener("pointermove", (event) => {
       if (!this.view.image) return;
@@ -226,7 +226,7 @@ export class Pen {
     canvas.addEventListener("wheel", wheel, { passive: false });
   }
 
-  #down(place, button) {
+  #down(place, button, shift) {
     if (this.carried) return;
     const point = this.view.point(place);
     if (button !== 0) {
@@ -236,7 +236,8 @@ export class Pen {
     const on = this.view.clamped(point, OUTSIDE_PX);
     if (!on || !this.#may()) return;
     const at = this.sheet.drawing.draft ? null : this.#hit(point);
-    this.drag = at ? this.#grip(at, point) : { kind: "press", start: place, path: [on] };
+    if (at && !shift) this.drag = this.#grip(at, point);
+    else this.drag = { kind: "press", start: place, path: [on], from: shift ? at : null };
     this.sheet.redraw();
   }
 
@@ -266,9 +267,21 @@ export class Pen {
     } else if (drag.kind === "pan") {
       if (distance(drag.place, drag.start) <= CLICK_PX && this.ghost?.corner) this.takeOut();
     } else {
-      this.#drawn(drag.path);
+      if (drag.from) this.#redrawn(drag);
+      else this.#drawn(drag.path);
     }
     this.sheet.redraw();
+  }
+
+  // A part of a contour was drawn anew, from where the press began to where it ended.
+  #redrawn({ from, path }) {
+    const { sheet } = this;
+    const to = this.#hit(path.at(-1));
+    if (path.length < 3 || to?.contour !== from.contour || this.#off(from.at, to.at) < TINY_PX) {
+      return sheet.say("With Shift, a drag from a contour back to the same one draws that part anew.");
+    }
+    const points = redrawn(sheet.drawing.contours[from.contour].points, from, to, simplified(path, 0.75 / this.view.scale));
+    sheet.change(withPoints(sheet.drawing, from.contour, points));
   }
 
   // A press is over: a click, or a line by free hand that closes itself where it ends near its start.

@@ -117,9 +117,23 @@ function keep(quiet = false) {
   const seconds = Math.round(page.watch.seconds * 10) / 10;
   keeper.put(page.number, page.id, { ...page.history.now, seconds, done: page.done }, quiet);
   page.keptSeconds = page.watch.seconds;
-  const { drawing } = sheet;
-  const begun = drawing.contours.length || drawing.not_seen.length || drawing.draft ? "begun" : "";
-  desk.cases[page.number].state = page.done ? "done" : begun;
+  desk.cases[page.number].state = stateOf({ ...page.history.now, done: page.done });
+}
+
+function stateOf({ done, contours, not_seen, draft }) {
+  if (done) return "done";
+  return contours.length || not_seen.length || draft ? "begun" : "";
+}
+
+// Send what a page before this one could not get kept.
+async function sendLeftOver() {
+  for (const number of keeper.leftOver(desk.cases)) {
+    const { id, saved } = await (await ask(`/case/${number}?pen=${keeper.pen}`)).json();
+    const left = keeper.left(number, id, saved);
+    if (!left) continue;
+    keeper.put(number, id, left);
+    desk.cases[number].state = stateOf(left);
+  }
 }
 
 function keepTime(least = 0.1) {
@@ -323,6 +337,7 @@ async function start() {
   addEventListener("beforeunload", (event) => {
     if (keeper.unsaved) event.preventDefault();
   });
+  await sendLeftOver().catch(() => null); // each is tried again when its case is opened
   if (!desk.cases.length) $("advice").textContent = "There is no case to read.";
   const first = desk.cases.findIndex(({ state }) => state !== "done");
   await open(Math.max(first, 0));
