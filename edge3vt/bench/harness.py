@@ -29,7 +29,7 @@ from edge3vt.bench.subject import Engine, alone
 from edge3vt.bench.surroundings import Observer, Surroundings
 from edge3vt.bench.tape import Reel, Tape, flights, series, start_of, stream_block
 from edge3vt.core.clock import NS_PER_MS, NS_PER_S, Clock, SystemClock, wall_label
-from edge3vt.core.errors import GateError
+from edge3vt.core.errors import DataError, Edge3vtError, GateError
 from edge3vt.core.frame import Frame
 from edge3vt.core.machine import this_machine
 from edge3vt.core.segmentation import Segmentation
@@ -65,6 +65,7 @@ class Bench:
         self._clock = clock or SystemClock()
         self._restarts: Counter[str] = Counter()
         self._written = self._dropped = 0
+        self._faults: list[str] = []
         self.runs: list[Runs] = []
         """Of the engine alone."""
 
@@ -96,7 +97,10 @@ class Bench:
             growth = grower.finish() if grower else None
             neighbours = street.leave()
             if not self._ended.is_set():
-                self._alone()
+                try:
+                    self._alone()
+                except Edge3vtError as error:
+                    self._faults.append(f"the engine alone, after the stream: {error}")
         if not sum(reel.frames for reel in reels):
             raise GateError(f"{self._name}: stopped before anything was measured; let it run longer")
         return self._result(reels, self._stalls(reels, wakes), how, surroundings, growth, neighbours)
@@ -122,7 +126,7 @@ class Bench:
                 folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="edge3vt-bench-"))
                 sinks = [VideoSink(Path(folder) / "bench.mp4", overwrite=False)]
             for sink in sinks:
-                stack.enter_context(sink)
+                stack.callback(self._close, sink)
             began_ns = clock.now_ns()
             lane = self._lane()
             opening_ns = clock.now_ns() - began_ns
@@ -142,6 +146,13 @@ class Bench:
             scenario.arrivals.kind != "flat-out",
             round(scenario.warm_up_s * NS_PER_S),
         )
+
+    def _close(self, sink: Sink) -> None:
+        """A recording that fails is told, but no reason to lose what was measured."""
+        try:
+            sink.close()
+        except DataError as error:
+            self._faults.append(f"recorder: {str(error).rpartition('/')[2]}")
 
     def _lane(self) -> ThreadLane | SupervisedLane:
         scenario, open_session = self._scenario, self._engine.open_session
@@ -225,6 +236,8 @@ class Bench:
             verdicts=(),
             passed=False,
             series=series(reels),
+            faults=tuple(self._faults),
         )
         verdicts = judge(scenario.limits, found.figure)
-        return replace(found, verdicts=verdicts, passed=all(v.passed for v in verdicts) and not stopped)
+        passed = all(verdict.passed for verdict in verdicts) and not stopped and not self._faults
+        return replace(found, verdicts=verdicts, passed=passed)

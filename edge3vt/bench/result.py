@@ -121,7 +121,8 @@ class Growth:
 class Result:
     """name: of the scenario. measured_s: from the first measured frame to the last. stopped: before its time was up.
 
-    engine_alone: None where the scenario asks for none. passed: every verdict passed, and nothing was stopped.
+    engine_alone: None where the scenario asks for none. faults: what broke beside the loop, as the recorder. passed:
+    every verdict passed, nothing broke, and nothing was stopped.
     """
 
     schema: int
@@ -143,6 +144,7 @@ class Result:
     verdicts: tuple[Judged, ...]
     passed: bool
     series: Series
+    faults: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.schema != 1:

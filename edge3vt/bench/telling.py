@@ -28,6 +28,8 @@ def _head(result: Result) -> Iterator[str]:
     yield f"{result.name}: {scenario.about}; {result.measured_s:.1f} s measured"
     if result.stopped:
         yield "STOPPED before its time was up: what follows is the part that was measured, and passes nothing"
+    for fault in result.faults:
+        yield f"FAULT {fault}"
     if scenario.unverified:
         yield f"unverified: {scenario.unverified}"
     yield (

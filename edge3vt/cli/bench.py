@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -83,6 +84,8 @@ def run(
     for file in (target, times):
         if file is not None and file.exists() and not overwrite:
             raise ConfigError(f"{file}: exists already; choose another with -o, or replace it with --overwrite")
+        if file is not None:
+            _writable(file)
     if document.source.partition("://")[0] in LIVE_SCHEMES:
         raise ConfigError(f"{document.source}: a bench gives its pictures from memory; take a phantom, clip or folder")
     subject = engine_at(engine or ready_engine(document.engine))
@@ -113,6 +116,16 @@ def compare(
     """
     found = contrasts.contrast(_results(a), _results(b))
     return finish("bench compare", not found.slower, {"contrast": found}, contrasts.lines(found), json=json)
+
+
+def _writable(path: Path) -> None:
+    """Better now than after ten minutes. Raises ConfigError."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be written ({error.strerror or error}); choose another with -o") from error
 
 
 def _results(path: Path) -> list[Result]:

@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -17,8 +18,9 @@ from edge3vt.bench.scenario import Arrivals, Neighbours, Scenario
 from edge3vt.bench.sleeper import Sleepers
 from edge3vt.bench.telling import lines
 from edge3vt.core.clock import NS_PER_MS, SystemClock
-from edge3vt.core.errors import GateError
+from edge3vt.core.errors import DataError, GateError
 from edge3vt.core.segmentation import Segmentation
+from edge3vt.stream.sinks.null import NullSink
 from tests.bench.measured import engine, pictures
 
 CLOCK = SystemClock()
@@ -36,12 +38,11 @@ def wait(ms: float) -> None:
 
 
 def test_a_paced_run_counts_its_frames_and_all_its_parts() -> None:
-    found = bench(replace(SHORT, limits=(Limit("total.p50", most=BUDGET_MS), Limit("wake.max", most=1e4))))
+    found = bench(replace(SHORT, limits=(Limit("total.p50", most=1e4), Limit("wake.max", most=1e4))))
     stream = found.stream
     assert 39 <= stream.frames <= 40
     assert stream.on_time + stream.late + stream.skipped == stream.frames
-    assert stream.own_mask_rate is not None
-    assert stream.own_mask_rate > 0.5
+    assert stream.on_time > 0
     assert len(found.series.total_us) == stream.frames
     assert found.series.at_ms[-1] == pytest.approx(1000 * (stream.frames - 1) / 40, abs=2)
     assert found.measured_s == pytest.approx(0.975, abs=0.03)
@@ -135,6 +136,23 @@ def test_a_run_that_is_stopped_keeps_what_was_measured_and_passes_nothing() -> N
     assert lines(found)[1].startswith("STOPPED")
 
 
+def test_a_recorder_that_breaks_is_told_and_loses_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    class Broken(NullSink):
+        def __init__(self, path: Path, *, overwrite: bool) -> None:
+            super().__init__()
+            self.path = path
+
+        def close(self) -> None:
+            raise DataError(f"{self.path}: the recording failed after 20 pictures")
+
+    monkeypatch.setattr(harness, "VideoSink", Broken)
+    found = bench(replace(SHORT, record=True, seconds=0.3))
+    assert found.stream.frames > 5
+    assert found.faults == ("recorder: bench.mp4: the recording failed after 20 pictures",)
+    assert not found.passed
+    assert lines(found)[1].startswith("FAULT recorder")
+
+
 def test_a_run_that_is_stopped_before_anything_was_measured_says_so() -> None:
     ended = threading.Event()
     ended.set()
@@ -152,14 +170,21 @@ def test_cold_starts_count_from_the_first_frame_and_neighbours_tell_theirs() -> 
     assert "2 starts" in "\n".join(lines(found))
 
 
-def test_the_engine_in_a_process_with_the_recorder_on_and_what_breaks_is_counted() -> None:
-    scenario = replace(SHORT, lane="process", standby=False, record=True, seconds=0.8)
+def test_the_engine_in_a_process_with_the_recorder_on() -> None:
+    scenario = replace(
+        SHORT,
+        arrivals=Arrivals("flat-out"),
+        lane="process",
+        standby=False,
+        record=True,
+        seconds=0.5,
+        budget_ms=5000.0,
+    )
     found = bench(scenario)
-    assert found.stream.written + found.stream.dropped >= found.stream.emitted
     assert found.stream.written > 0
-    assert found.stream.own_mask_rate is not None
-    assert found.stream.own_mask_rate > 0.3
-    assert GONE not in found.series.total_us or found.stream.never_emitted
+    assert found.stream.frames == found.stream.emitted
+    assert found.stream.own_mask_rate == 1
+    assert GONE not in found.series.total_us + found.series.infer_us
 
 
 @pytest.mark.timing

@@ -114,6 +114,7 @@ def test_an_interrupt_keeps_what_was_measured(
         (("run", "SCENARIO", "--set", "source=test://speckle"), "from memory"),
         (("run", "SCENARIO", "--seconds", "0"), "seconds"),
         (("run", "SCENARIO", "--export-times", "times.json"), "--export-times"),
+        (("run", "SCENARIO", "-o", "quick.toml/out.json"), "cannot be written"),
         (("compare", "none.json", "none.json"), "no such file"),
         (("compare", ".", "."), "holds no results"),
     ],
