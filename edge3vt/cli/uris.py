@@ -116,7 +116,10 @@ def _parse(uri: str, schemes: tuple[str, ...], *, writing: bool) -> _Target:
                 f"{uri}: unknown {'sink' if writing else 'source'} scheme '{scheme}'{suggestion(scheme, schemes)}; "
                 f"a path works too"
             )
-        parts = urlsplit(uri)
+        try:
+            parts = urlsplit(uri)
+        except ValueError as error:  # its text may hold a password
+            raise ConfigError(f"{scheme}://...: no address ({error}); brackets stand only around an IPv6 host") from error
         path = Path(parts.netloc + parts.path)
         query = {key: values[-1] for key, values in parse_qs(parts.query).items()}
         if scheme != "file":
