@@ -69,6 +69,10 @@ def novel(path: Path) -> None:
     raise error
 
 
+def noisy(path: Path) -> None:
+    np.float32(1e30) * np.float32(1e30)
+
+
 def wrong(path: Path) -> str:
     return "a mask of another size"
 
@@ -80,6 +84,7 @@ def wrong(path: Path) -> str:
         (slip, "failed", "KeyError"),
         (gossip, "refused", "says 9 characters, 2 lines"),
         (novel, "refused", "says 5000 characters"),
+        (noisy, "failed", "RuntimeWarning: overflow"),
         (wrong, "unsound", "a mask of another size"),
     ],
 )

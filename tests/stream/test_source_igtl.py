@@ -166,3 +166,9 @@ def test_only_square_measured_pixels_have_a_size(sides: tuple[float, float], exp
     matrix[:2, :2] = turn(0.7) @ np.diag(sides)
     found = spacing_mm(matrix)
     assert found is None if expected is None else found == pytest.approx(expected, rel=1e-3)
+
+
+@needs_pyigtl
+def test_a_matrix_of_anything_is_no_scale_and_no_noise() -> None:
+    for value in (np.nan, np.inf, 1e38, 0.0):
+        assert spacing_mm(np.full((4, 4), value, np.float32)) is None

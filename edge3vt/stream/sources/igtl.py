@@ -124,7 +124,8 @@ class IgtlSource:
                 continue
             message = self._messages.ImageMessage()
             try:
-                message.unpack(fields, body)
+                with np.errstate(all="ignore"):  # a matrix may hold anything
+                    message.unpack(fields, body)
             except (ValueError, KeyError, IndexError, struct.error, NotImplementedError) as error:
                 self.tally.add(f"not unpackable ({type(error).__name__})")
                 continue
@@ -167,7 +168,8 @@ def _picture(message: Any, name: str) -> tuple[Pixels, Layout]:
 
 def spacing_mm(matrix: Any) -> float | None:
     """Edge of a pixel by an image-to-world matrix; None where pixels are not square or nothing was measured."""
-    across, down = (float(np.linalg.norm(np.asarray(matrix)[:3, axis])) for axis in (0, 1))
+    with np.errstate(all="ignore"):
+        across, down = (float(np.linalg.norm(np.asarray(matrix)[:3, axis])) for axis in (0, 1))
     if not 0 < across < 100 or abs(across - down) > SQUARE * across or abs(across - 1) < SQUARE:
         return None
     return across
