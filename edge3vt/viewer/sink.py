@@ -33,7 +33,7 @@ class ViewSink(Sink):
     say: takes the lines that a person must see: the links. Each lets one browser in, once. When the process dies,
     ``notice`` says so, and it is opened again at its port every two seconds, with the same sessions and new links.
     written: pictures handed over; dropped: those that newer ones overtook, in our mailbox or, while someone watched,
-    in the process. Raises ConfigError for a place that cannot be had, or that the network could see without ``lan``;
+    in the process, and all while there is none. Raises ConfigError for a place that cannot be had, or that the network could see without ``lan``;
     BackendMissingError without aiohttp (the extra ``viewer``).
     """
 
@@ -113,13 +113,15 @@ class ViewSink(Sink):
 
     def _show(self, parcel: Parcel) -> None:
         self._attend()
-        if not self._gone:
-            try:
-                put(self._slots, parcel)
-                self._too_large = False
-            except DataError:
-                self._too_large = True
-                self._lost += 1
+        if self._gone:
+            self._lost += 1
+            return
+        try:
+            put(self._slots, parcel)
+            self._too_large = False
+        except DataError:
+            self._too_large = True
+            self._lost += 1
 
     def _attend(self) -> None:
         """Open it again when it is gone."""

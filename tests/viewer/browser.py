@@ -20,6 +20,7 @@ from tests.viewer.scenes import CLOCK
 
 PATIENCE_S = 30.0
 RATE_HZ = 30
+EIGHT_SCREENS = Place(screens=8)
 
 
 def chromium() -> str:
@@ -76,16 +77,19 @@ class Run:
 
     def link(self) -> str:
         """The address behind a link, which is used up."""
-        return next(word for word in self.links.pop().split() if word.startswith("http"))
+        line = self.links.pop(next(i for i, line in enumerate(self.links) if "http" in line))
+        return next(word for word in line.split() if word.startswith("http"))
 
 
 @contextmanager
-def run(make: Callable[[int], Segmentation], *, rate_hz: float = RATE_HZ) -> Iterator[Run]:
-    """A run into a viewer of eight screens."""
+def run(
+    make: Callable[[int], Segmentation], *, rate_hz: float = RATE_HZ, place: Place = EIGHT_SCREENS
+) -> Iterator[Run]:
+    """A run into a viewer."""
     links: list[str] = []
     ended, going = threading.Event(), threading.Event()
     going.set()
-    with ViewSink(Place(screens=8), links.append) as sink:
+    with ViewSink(place, links.append) as sink:
         feeding = Run(sink, links, make, going)
         thread = threading.Thread(target=feeding.loop, args=(ended, rate_hz))
         thread.start()

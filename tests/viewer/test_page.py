@@ -17,7 +17,8 @@ import pytest
 
 from edge3vt.core.clock import NS_PER_MS, NS_PER_S
 from edge3vt.core.segmentation import Segmentation, State
-from tests.viewer.browser import PATIENCE_S, Run, browser, run, wait_for
+from edge3vt.viewer.place import Place, own_address
+from tests.viewer.browser import EIGHT_SCREENS, PATIENCE_S, Run, browser, run, wait_for
 from tests.viewer.scenes import CLOCK, CROP, HEIGHT, REGION, WIDTH, frame, seg, withheld
 
 STEP = 4
@@ -97,7 +98,8 @@ def page(context: Any, running: Run) -> Iterator[Any]:
 
 
 def address(running: Run) -> str:
-    return f"http://127.0.0.1:{running.sink._place.port}/"
+    place = running.sink._place
+    return f"http://{place.host}:{place.port}/"
 
 
 def enter(page: Any, running: Run) -> None:
@@ -171,6 +173,7 @@ def test_the_picture_and_the_overlay_are_there(page: Any) -> None:
     wait_for(page, "document.getElementById('state').textContent === 'LIVE'")
     assert page.inner_text("#age") == "mask age 0 ms"
     assert page.inner_text("#statement") == "not for diagnosis"
+    assert page.is_hidden("#lan")
     assert page.inner_text("#engine") == "student-x 1a2b3c4d"
     wait_for(page, "document.getElementById('rate').textContent.includes('pictures/s')")
     assert " of " in page.inner_text("#drops")
@@ -273,9 +276,9 @@ def test_a_picture_that_comes_again_and_again_is_covered(page: Any, running: Run
 
 
 @contextmanager
-def apart(chrome: Any, make: Callable[[int], Segmentation] = seg, rate_hz: float = 30) -> Iterator[tuple[Any, Run]]:
+def apart(chrome: Any, rate_hz: float = 30, place: Place = EIGHT_SCREENS) -> Iterator[tuple[Any, Run]]:
     """A run and a browser of their own, which may come to harm."""
-    with run(make, rate_hz=rate_hz) as running:
+    with run(seg, rate_hz=rate_hz, place=place) as running:
         context = chrome.new_context(viewport={"width": 1280, "height": 800})
         context.set_default_timeout(1000 * PATIENCE_S)
         page = context.new_page()
@@ -295,6 +298,15 @@ def test_a_server_that_stops_or_dies_is_covered(how: signal.Signals, chrome: Any
             wait_for(page, LIVE)
         else:
             os.kill(pid, signal.SIGCONT)
+
+
+@pytest.mark.slow
+def test_on_the_network_the_screen_around_the_region_is_black_and_the_page_says_why(chrome: Any) -> None:
+    with apart(chrome, place=Place(own_address("0.0.0.0"), lan=True)) as (page, _):
+        seen = np.reshape(page.evaluate(PIXELS)["grey"], (HEIGHT // STEP, WIDTH // STEP))
+        assert seen[:, : REGION.x0 // STEP - 2].max() == 0
+        assert seen[:, REGION.x0 // STEP + 2 : REGION.x1 // STEP - 2].max() > 50
+        assert page.inner_text("#lan") == "OPEN ON THE NETWORK, NOT ENCRYPTED"
 
 
 @pytest.mark.timing

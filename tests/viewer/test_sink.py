@@ -84,6 +84,7 @@ def test_a_viewer_that_dies_is_said_and_opened_again_with_its_sessions(sink: Vie
     for index in range(20):
         sink(seg(index))
     until(lambda: sink.opened == 2 and not sink.notice)
+    assert sink.dropped > 0
     assert opened(lines[-1])[0] == port
     assert asked(port, "/", cookie)[0] == 200
     assert asked(port, "/")[0] == 403

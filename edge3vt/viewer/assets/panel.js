@@ -105,7 +105,7 @@ export class Figures {
     const { facts } = this, given = facts.count - this.first + 1, stages = facts.timing_ms;
     say("drops", `${given - this.drawn} of ${given}`);
     say("number", `${facts.index}, ${facts.width} × ${facts.height}`);
-    say("verdict", facts.verdict.replace("_", " ") + (facts.reason ? `: ${facts.reason}` : ""));
+    say("verdict", facts.reason || facts.verdict.replace("_", " "));
     const ms = (name) => `${name} ${stages[name].toFixed(1)}`;
     say("stages", `now ${stages.total.toFixed(1)} ms: ${["seen", "prepare", "infer", "mask", "compose"].map(ms).join(" · ")}`);
   }

@@ -124,7 +124,7 @@ function look() {
   if (stale) {
     say("cover-what", !shown ? "NO PICTURE YET" : gone ? "NO SIGNAL" : "NO NEW PICTURE");
     const since = shown && `last picture, not live · ${Math.min(age / 1000, 5999).toFixed(1)} s`;
-    say("cover-why", [since, why || "none comes from the run"].filter(Boolean).join(" · "));
+    say("cover-why", [since, why || "no newer one has come"].filter(Boolean).join(" · "));
     if (shown && !gone) {
       mark("NO NEW PICTURE", "red");
       say("age", "");
