@@ -34,6 +34,7 @@ from edge3vt.core.frame import Frame
 from edge3vt.core.machine import this_machine
 from edge3vt.core.segmentation import Segmentation
 from edge3vt.picture.draw import Composer
+from edge3vt.stream.child import Scheduling
 from edge3vt.stream.lane import ThreadLane
 from edge3vt.stream.runner import stream
 from edge3vt.stream.sinks import Sink
@@ -42,7 +43,8 @@ from edge3vt.stream.sinks.video import VideoSink
 from edge3vt.stream.supervised import SupervisedLane
 
 SWITCH_INTERVAL_S = 0.0005
-"""As ``edge3vt run`` sets it."""
+LOOP_PRIORITY, ENGINE_PRIORITY = 20, 10
+"""As ``edge3vt run`` sets them."""
 
 
 class Bench:
@@ -85,7 +87,7 @@ class Bench:
             )
             stack.callback(street.leave)
             observer = Observer(gpu=self._engine.facts.runtime == "tensorrt").start()
-            sleepers = Sleepers(observer.cores)
+            sleepers = Sleepers(() if scenario.realtime else observer.cores)
             stack.callback(sleepers.close)
             for number in range(scenario.starts):
                 if self._ended.is_set():
@@ -134,7 +136,8 @@ class Bench:
             tape = Tape()
             feed = Feed(self._frames, scenario.arrivals, self._length(), clock)
             stack.callback(feed.close)
-            self._loop(feed, lane, sinks, tape)
+            with self._place(0, LOOP_PRIORITY).held():
+                self._loop(feed, lane, sinks, tape)
             self._restarts += lane.restarts
         self._written += sum(sink.written for sink in sinks)
         self._dropped += sum(sink.dropped for sink in sinks)
@@ -158,10 +161,20 @@ class Bench:
         scenario, open_session = self._scenario, self._engine.open_session
         if scenario.lane == "thread":
             return ThreadLane(open_session)
-        return SupervisedLane(open_session, standby=scenario.standby, keep_warm_ms=scenario.keep_warm_ms)
+        return SupervisedLane(
+            open_session,
+            standby=scenario.standby,
+            scheduling=self._place(1, ENGINE_PRIORITY),
+            keep_warm_ms=scenario.keep_warm_ms or None,
+        )
+
+    def _place(self, which: int, priority: int) -> Scheduling:
+        """Of the loop (0) or the engine (1)."""
+        scenario = self._scenario
+        return Scheduling(scenario.cores[which : which + 1], realtime=priority if scenario.realtime else 0)
 
     def _loop(self, feed: Feed, lane: ThreadLane | SupervisedLane, sinks: Sequence[Sink], tape: Tape) -> None:
-        """As cli.run.drive does it."""
+        """As cli.run.drive does it, without its ladder."""
         scenario, clock = self._scenario, self._clock
         cv2.setNumThreads(1)
         sys.setswitchinterval(SWITCH_INTERVAL_S)

@@ -73,9 +73,10 @@ class Neighbours:
 class Scenario:
     """seconds: measured, of each start, after ``warm_up_s`` that count for nothing. engine: the name of a recipe.
 
-    lane: where the engine runs. standby, keep_warm_ms: of a process lane. record: into a video file, kept nowhere.
-    starts: how often everything is opened anew. clock_share: the CPU's clocks are held down to that share of their
-    greatest, where the machine lets us. engine_s: for the engine alone, half of it before and half after.
+    lane: where the engine runs. standby, keep_warm_ms (0: never): of a process lane. cores: of loop and engine.
+    realtime: priority for both; then the probes, which would starve, are left out. record: into a video file, kept
+    nowhere. starts: how often everything is opened anew. clock_share: the CPU's clocks are held down to that share of
+    their greatest, where the machine lets us. engine_s: for the engine alone, half of it before and half after.
     memory: what is held is sampled, and its growth told. unverified: why no record backs the limits yet, else empty.
     """
 
@@ -88,7 +89,9 @@ class Scenario:
     engine: str = "cpu-int8"
     lane: Literal["thread", "process"] = "process"
     standby: bool = True
-    keep_warm_ms: float | None = None
+    keep_warm_ms: float = 50.0
+    cores: tuple[int, ...] = ()
+    realtime: bool = False
     record: bool = False
     crop: CropPolicy = "acquire"
     sync: Sync = "passthrough"
@@ -107,7 +110,7 @@ class Scenario:
         for name, value, least in (
             ("seconds", self.seconds, 0.0),
             ("budget_ms", self.budget_ms, 0.0),
-            ("keep_warm_ms", self.keep_warm_ms or 1.0, 0.0),
+            ("keep_warm_ms", self.keep_warm_ms or 1.0, 0.0),  # 0 is never
         ):
             if not least < value <= 86_400_000:
                 raise ConfigError(f"{name} is {value:g}, expected more than {least:g}")
@@ -117,5 +120,7 @@ class Scenario:
             raise ConfigError(f"starts is {self.starts}, expected 1 to 100")
         if self.clock_share is not None and not 0 < self.clock_share < 1:
             raise ConfigError(f"clock_share is {self.clock_share:g}, expected a share between 0 and 1, as 0.5")
-        if self.keep_warm_ms is not None and self.lane != "process":
-            raise ConfigError("keep_warm_ms is of a process lane; set lane = 'process', or leave it out")
+        if len(self.cores) not in (0, 2):
+            raise ConfigError(f"cores has {len(self.cores)} numbers, expected two, of loop and engine, or none")
+        if self.lane == "thread" and (self.cores or self.realtime):
+            raise ConfigError("cores and realtime are of a process lane; set lane = 'process', or leave them out")

@@ -85,7 +85,7 @@ def _starts(result: Result) -> Iterator[str]:
 def _stalls(result: Result) -> Iterator[str]:
     stalls = result.stalls
     if not stalls.probes:
-        yield "No probe could be started: all misses count as our own"
+        yield "No probe ran: all misses count as our own"
         return
     yield (
         f"Probes on cores {','.join(map(str, stalls.probes))} overslept by {stalls.limit_ms:g} ms or more "

@@ -18,12 +18,14 @@ from edge3vt.bench.scenario import Arrivals, Neighbours, Scenario
 from edge3vt.bench.sleeper import Sleepers
 from edge3vt.bench.telling import lines
 from edge3vt.core.clock import NS_PER_MS, SystemClock
-from edge3vt.core.errors import DataError, GateError
+from edge3vt.core.errors import BackendMissingError, DataError, GateError
 from edge3vt.core.segmentation import Segmentation
+from edge3vt.stream.child import realtime_permitted
 from edge3vt.stream.sinks.null import NullSink
 from tests.bench.measured import engine, pictures
 
 CLOCK = SystemClock()
+ALLOWED = os.sched_getaffinity(0)
 BUDGET_MS = 60.0
 SHORT = Scenario(1, "short", Arrivals("paced", 40), 1.0, warm_up_s=0.25, lane="thread", budget_ms=BUDGET_MS, engine_s=0)
 STALL_AT, STALL_MS = 30, 150.0
@@ -136,6 +138,18 @@ def test_a_run_that_is_stopped_keeps_what_was_measured_and_passes_nothing() -> N
     assert lines(found)[1].startswith("STOPPED")
 
 
+def test_real_time_priority_has_no_probes_to_hide_behind() -> None:
+    scenario = replace(SHORT, lane="process", standby=False, realtime=True, seconds=0.3, budget_ms=1.0)
+    if not realtime_permitted(1):
+        with pytest.raises(BackendMissingError, match="not permitted"):
+            bench(scenario)
+        return
+    found = bench(scenario)
+    assert found.stalls.probes == ()
+    assert found.stalls.own == found.stream.misses > 0
+    assert "No probe" in "\n".join(lines(found))
+
+
 def test_a_recorder_that_breaks_is_told_and_loses_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     class Broken(NullSink):
         def __init__(self, path: Path, *, overwrite: bool) -> None:
@@ -179,8 +193,12 @@ def test_the_engine_in_a_process_with_the_recorder_on() -> None:
         record=True,
         seconds=0.5,
         budget_ms=5000.0,
+        cores=(min(ALLOWED), max(ALLOWED)),
     )
-    found = bench(scenario)
+    held: set[frozenset[int]] = set()
+    found = bench(scenario, extra=[lambda seg: held.add(frozenset(os.sched_getaffinity(0)))])
+    assert held == {frozenset({min(ALLOWED)})}
+    assert os.sched_getaffinity(0) == ALLOWED
     assert found.stream.written > 0
     assert found.stream.frames == found.stream.emitted
     assert found.stream.own_mask_rate == 1

@@ -75,7 +75,10 @@ def test_arrivals_that_say_two_things_are_refused(keys: dict) -> None:
         {"warm_up_s": -1.0},
         {"starts": 0},
         {"clock_share": 1.0},
-        {"lane": "thread", "keep_warm_ms": 30.0},
+        {"keep_warm_ms": -1.0},
+        {"cores": [0]},
+        {"lane": "thread", "cores": [0, 1]},
+        {"lane": "thread", "realtime": True},
         {"neighbours": {"busy": -1}},
         {"limits": [{"figure": "total.p98", "most": 1.0}]},
     ],
@@ -102,7 +105,7 @@ def test_each_kind_ships() -> None:
         any(s.neighbours.streams for s in asked),
         any(s.clock_share for s in asked),
         any(s.memory and s.seconds >= 1800 for s in asked),
-        any(s.keep_warm_ms and s.arrivals.pause_s for s in asked),
+        {bool(s.keep_warm_ms) for s in asked if s.arrivals.pause_s} == {False, True},
         {s.lane for s in asked if s.arrivals.kind == "flat-out"} == {"thread", "process"},
     ):
         assert told
