@@ -20,6 +20,7 @@ from edge3vt.engine.slots import active
 from edge3vt.picture.view import SIDES, Side
 from edge3vt.stream.sinks import Sink
 from edge3vt.stream.sources import Source
+from edge3vt.stream.sources.rtsp import without_password
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".mpeg", ".mpg", ".avi", ".mkv")
 SOURCE_SCHEMES = ("file", "dicom", "folder", "phantom", "replay", *LIVE_SCHEMES)
@@ -113,13 +114,15 @@ def _parse(uri: str, schemes: tuple[str, ...], *, writing: bool) -> _Target:
     if separator:
         if scheme not in schemes:
             raise ConfigError(
-                f"{uri}: unknown {'sink' if writing else 'source'} scheme '{scheme}'{suggestion(scheme, schemes)}; "
-                f"a path works too"
+                f"{without_password(uri)}: unknown {'sink' if writing else 'source'} scheme '{scheme}'"
+                f"{suggestion(scheme, schemes)}; a path works too"
             )
         try:
             parts = urlsplit(uri)
-        except ValueError as error:  # its text may hold a password
-            raise ConfigError(f"{scheme}://...: no address ({error}); brackets stand only around an IPv6 host") from error
+        except ValueError as error:
+            raise ConfigError(
+                f"{without_password(uri)}: no address that can be read; brackets stand only around an IPv6 host"
+            ) from error
         path = Path(parts.netloc + parts.path)
         query = {key: values[-1] for key, values in parse_qs(parts.query).items()}
         if scheme != "file":
@@ -152,7 +155,7 @@ def _parse(uri: str, schemes: tuple[str, ...], *, writing: bool) -> _Target:
 
 def _dicom_source(uri: str, source: str | None) -> Path:
     """The DICOM file that the masks of a run belong to."""
-    if source is not None and urlsplit(source).scheme not in LIVE_SCHEMES:
+    if source is not None and source.partition("://")[0] not in LIVE_SCHEMES:
         target = _parse(source, SOURCE_SCHEMES, writing=False)
         if target.kind == "dicom":
             return target.path

@@ -151,3 +151,18 @@ def test_class_maps_that_do_not_fit(capsys: pytest.CaptureFixture[str], tmp_path
 def test_usage_errors_are_one_line_too(capsys: pytest.CaptureFixture[str]) -> None:
     assert "edge3vt --help" in refused(capsys, "rnu")
     assert "edge3vt run --help" in refused(capsys, "run", "x.dcm", "--enginee", "y")
+
+
+@pytest.mark.parametrize(
+    ("uri", "expected"),
+    [
+        ("rtsp://me:[secret]@host[/path", "rtsp://host[/path: no address that can be read"),
+        ("rtps://me:secret@host/path", "did you mean 'rtsp'?"),
+        ("x" * 5000, "no path (File name too long)"),
+    ],
+)
+def test_addresses_that_are_none(capsys: pytest.CaptureFixture[str], engine: Path, uri: str, expected: str) -> None:
+    said = refused(capsys, "run", uri, "--engine", engine)
+    assert expected in said
+    assert "secret" not in said
+    assert len(said) < 1100

@@ -18,6 +18,7 @@ import socket
 import sys
 import tempfile
 import threading
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -95,7 +96,8 @@ def trial(title: str, act: Act, tally: Tally, timeout_s: float) -> None:
     clock = SystemClock()
     started_ns, fault = clock.now_ns(), ""
     try:
-        with limited(timeout_s):
+        with limited(timeout_s), warnings.catch_warnings():
+            warnings.simplefilter("error")
             fault = act() or ""
         outcome = "unsound" if fault else "accepted"
     except Edge3vtError as error:
@@ -569,6 +571,10 @@ class OfUris:
                     uris.open_sink(uri, overwrite=False, block=True, source="clip.mp4")
                 else:
                     uris.open_source(uri, ManualClock(), paced=True)
+            except Edge3vtError as error:
+                if "://" in uri and "secret@" in str(error):
+                    return f"tells the password: {error}"
+                raise
             finally:
                 os.chdir(here)
         return None
