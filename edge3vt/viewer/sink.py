@@ -33,8 +33,8 @@ class ViewSink(Sink):
     say: takes the lines that a person must see: the links. Each lets one browser in, once. When the process dies,
     ``notice`` says so, and it is opened again at its port every two seconds, with the same sessions and new links.
     written: pictures handed over; dropped: those that newer ones overtook, in our mailbox or, while someone watched,
-    in the process, and all while there is none. Raises ConfigError for a place that cannot be had, or that the network could see without ``lan``;
-    BackendMissingError without aiohttp (the extra ``viewer``).
+    in the process, and all while there is none. Raises ConfigError for a place that cannot be had, or that the network
+    could see without ``lan``; BackendMissingError without aiohttp (the extra ``viewer``).
     """
 
     def __init__(self, place: Place, say: Callable[[str], None], clock: Clock | None = None) -> None:

@@ -49,8 +49,13 @@ TIMES = """() => {
     if (!cover.hidden && window.covered === null) window.covered = performance.now();
     if (cover.hidden) window.covered = null;
   };
-  new MutationObserver(() => { window.drawn.push(performance.now()); })
-    .observe(document.getElementById('picture'), {attributes: true, attributeFilter: ['data-index']});
+  const picture = document.getElementById('picture');
+  let last = picture.dataset.index;
+  const count = () => {
+    if (picture.dataset.index !== last) window.drawn.push(performance.now());
+    last = picture.dataset.index;
+  };
+  new MutationObserver(count).observe(picture, {attributes: true, attributeFilter: ['data-index']});
   new MutationObserver(note).observe(document.getElementById('cover'), {attributes: true});
 }"""
 LIVE = "document.getElementById('picture').dataset.index > 3"  # it may be too slow to stay uncovered
