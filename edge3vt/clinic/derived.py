@@ -31,12 +31,12 @@ PERSON = (
 )
 """Type 2 of Patient and General Study: they stand in every object, empty where the source holds none."""
 TAKEN = (
-    *("SpecificCharacterSet", "TimezoneOffsetFromUTC", "IssuerOfPatientID", "StudyDescription"),
+    *("SpecificCharacterSet", "IssuerOfPatientID", "StudyDescription"),
     *("PatientIdentityRemoved", "DeidentificationMethod", "DeidentificationMethodCodeSequence"),
     *("LongitudinalTemporalInformationModified", "LossyImageCompression"),
     *("LossyImageCompressionRatio", "LossyImageCompressionMethod"),
 )
-"""What else is taken over where the source holds it."""
+"""What else is taken over where the source holds it; not its time zone, since our own time is UTC."""
 NO_DATE, NO_TIME = "19000101", "000000"
 NOT_FOR_DIAGNOSIS = "computed; not for diagnosis"
 _DERIVATION = Concept("113076", "DCM", "Segmentation")  # CID 7203
@@ -194,7 +194,7 @@ def _tell(ds: Any, head: Any, maker: Maker) -> None:
 
 
 def _content_date(head: Any) -> tuple[str, str]:
-    """Date and time of the making: today's, but of a source without identity only what that holds itself."""
+    """Date and time of the making, UTC; but of a source without identity only what that holds itself."""
     if str(head.get("PatientIdentityRemoved") or "") != "YES" and head.get("StudyDate"):
         stamp = wall_label()
         return stamp[:10].replace("-", ""), stamp[11:19].replace(":", "")
