@@ -72,12 +72,13 @@ def fit(values: Table, factors: Mapping[str, Sequence[str]], covariate: Table | 
     ends = np.cumsum([0, *(table.shape[1] for table in tables)]).tolist()
     slices = [slice(start, end) for start, end in pairwise(ends)]
     levels = np.concatenate([np.zeros((count, 0)), *tables], axis=1)
+    squares = levels.T @ levels
     if indicators:
-        variances = _reml(_Model(values / scale, design, levels, slices)) * scale**2
+        variances = _reml(_Model(values / scale, design, levels, squares, slices)) * scale**2
     else:
         residuals = values - design @ np.linalg.lstsq(design, values, rcond=None)[0]
         variances = np.array([float(residuals @ residuals) / (count - coefficients)])
-    return _inference(_Model(values, design, levels, slices), [*indicators, RESIDUAL], variances)
+    return _inference(_Model(values, design, levels, squares, slices), [*indicators, RESIDUAL], variances)
 
 
 def identified(factors: Mapping[str, Sequence[str]], count: int) -> dict[str, Sequence[str]]:
@@ -105,7 +106,7 @@ def _indicators(levels: Sequence[str]) -> Table:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Model:
-    """values y (n,), design X (n, p), and B (n, q): an indicator column for each level of each factor.
+    """values y (n,), design X (n, p), and B (n, q): an indicator column for each level of each factor; squares: B'B.
 
     slices: each factor's columns. Covariances V = residual I + B diag(variances) B' are inverted by way of q x q
     matrices (Woodbury's identity): readings are many more than levels.
@@ -114,6 +115,7 @@ class _Model:
     values: Table
     design: Table
     levels: Table
+    squares: Table
     slices: Sequence[slice]
 
     def at(self, variances: Table) -> _Look:
@@ -122,7 +124,7 @@ class _Model:
         sides = np.zeros(width)
         for part, variance in zip(self.slices, variances, strict=False):
             sides[part] = np.sqrt(variance)
-        squares = self.levels.T @ self.levels
+        squares = self.squares
         middle = residual * np.eye(width) + sides[:, None] * squares * sides
         inner = sides[:, None] * np.linalg.inv(middle) * sides
 
@@ -135,22 +137,26 @@ class _Model:
         seen = inverse(self.values)
         seen = seen - weighted @ (spread @ (self.design.T @ seen))  # P y
         onto = self.levels.T @ weighted
-        columns = inverse(self.levels) - weighted @ (spread @ onto.T)  # P B
         outer, both = inner @ squares, weighted.T @ weighted
+        plain = (np.eye(width) - outer) / residual  # V^-1 B is B times this
+        squared = squares @ plain  # B' V^-1 B
+        within = squared - onto @ spread @ onto.T  # B' P B
+        shared = onto @ spread @ onto.T
+        norms = np.sum(plain * squared, axis=0) - 2 * np.sum(plain * shared.T, axis=0)
+        norms += np.sum((onto @ spread @ both @ spread) * onto, axis=1)  # |each column of P B|^2
         own = spread @ both
         trace = (count - float(np.trace(outer))) / residual - float(np.trace(own))  # of P
         power = (count - 2 * float(np.trace(outer)) + float(np.sum(outer * outer.T))) / residual**2
         power += float(np.trace(own @ own)) - 2 * float(np.trace(spread @ (weighted.T @ inverse(weighted))))  # of P P
         size = (count - width) * np.log(residual) + float(np.linalg.slogdet(middle)[1])
         size += float(np.linalg.slogdet(precision)[1]) + float(self.values @ seen)
-        within = self.levels.T @ columns  # B' P B
         rises = [
             0.5 * float(np.sum((self.levels[:, part].T @ seen) ** 2) - np.trace(within[part, part]))
             for part in self.slices
         ]
         information = np.zeros((len(variances), len(variances)))
         for j, one in enumerate(self.slices):
-            information[j, -1] = information[-1, j] = 0.5 * float(np.sum(columns[:, one] ** 2))
+            information[j, -1] = information[-1, j] = 0.5 * float(norms[one].sum())
             for k, other in enumerate(self.slices):
                 information[j, k] = 0.5 * float(np.sum(within[one, other] ** 2))
         information[-1, -1] = 0.5 * power

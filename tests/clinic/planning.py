@@ -73,9 +73,9 @@ def plan(folder: Path, dataset: Dataset, **changes: object) -> tuple[Study, Key]
         "readers": ("ann", "ben"),
         "experts": ("eva", "finn"),
         "adjudicator": "gil",
-        "pictures": 8,
+        "pictures": 6,
         "seed": 3,
-        "planted": 0.25,
+        "planted": 0.34,
     }
     design = Design(**(asked | changes))  # type: ignore[arg-type]
     items = candidates(dataset, "all")

@@ -22,7 +22,7 @@ from tests.clinic.planning import STRUCTURES, make_set, plan
 def test_what_readers_get_tells_nothing_of_patients(planned: Path, painted: Dataset) -> None:
     study = read_study(planned)
     key = read_key(planned, study)
-    assert len(study.cases) == len(key.origins) == 8
+    assert len(study.cases) == len(key.origins) == 6
     names = [item.id for item in painted.items] + [item.patient + '"' for item in painted.items]
     for path in planned.rglob("*"):
         if path.is_file() and "secret" not in path.parts:
@@ -61,7 +61,7 @@ def test_a_plan_is_drawn_by_its_seed(tmp_path: Path, painted: Dataset, planned: 
 
 def test_what_cannot_be_planned_leaves_nothing(tmp_path: Path) -> None:
     dataset = make_set(tmp_path / "set", patients=3, each=1)
-    with pytest.raises(DataError, match="3 pictures to draw from, expected at least 8; take fewer"):
+    with pytest.raises(DataError, match="3 pictures to draw from, expected at least 6; take fewer"):
         plan(tmp_path / "study", dataset)
     with pytest.raises(ConfigError, match="stands twice"):
         plan(tmp_path / "study", dataset, pictures=3, experts=("ann", "finn"))
