@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 
 from edge3vt.bench.engine_block import EngineBlock
@@ -96,16 +97,22 @@ class Neighbour:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """Every measured frame of the source in order. at_ms: capture, from the first one's; start: which opening, from 0.
+    """Every measured frame of the source in order. per_start: how many frames each start has. step_ms: from the capture
+    of the frame before, 0 for the first of all; ``at_ms`` is their sum.
 
     total_us: GONE where it never left. infer_us: GONE where it has no mask of its own. runner_us: as infer_us.
     """
 
-    start: tuple[int, ...]
-    at_ms: tuple[int, ...]
+    per_start: tuple[int, ...]
+    step_ms: tuple[int, ...]
     total_us: tuple[int, ...]
     infer_us: tuple[int, ...]
     runner_us: tuple[int, ...]
+
+    @property
+    def at_ms(self) -> tuple[int, ...]:
+        """Capture of each frame, from the first one's."""
+        return tuple(accumulate(self.step_ms))
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +158,9 @@ class Result:
             raise ConfigError(f"schema {self.schema} of the result is not known, expected 1; update edge3vt")
         if set(self.stream.stages_ms) != set(STAGES):
             raise ConfigError(f"stages {', '.join(self.stream.stages_ms)}, expected {', '.join(STAGES)}")
-        if len({len(column) for column in _columns(self.series)}) != 1:
+        rows = self.series
+        columns = rows.step_ms, rows.total_us, rows.infer_us, rows.runner_us
+        if {len(column) for column in columns} != {sum(rows.per_start)}:
             raise ConfigError("the columns of the series are not of one length; measure again")
 
     def figure(self, name: str) -> float | None:
@@ -194,7 +203,3 @@ def place(name: str, machine: Machine, board: Jetson | None, card: str | None) -
     chip = board.model if board else f"{machine.cpu} {machine.cores} cores" + (f" {card}" if card else "")
     plain = re.sub(r"\((r|tm|c)\)|\bprocessor\b|\bcpu\b|@.*?ghz", " ", chip.lower())
     return RESULTS / "-".join(re.findall(r"[a-z0-9]+", plain)) / f"{name}.json"
-
-
-def _columns(series: Series) -> tuple[tuple[int, ...], ...]:
-    return series.start, series.at_ms, series.total_us, series.infer_us, series.runner_us

@@ -194,12 +194,10 @@ def flights(reels: Sequence[Reel]) -> list[Flight]:
 
 def series(reels: Sequence[Reel]) -> Series:
     """Every measured frame of all starts."""
-    start: list[int] = []
-    at_ms: list[int] = []
+    at_ms: list[int] = [0]
     columns: dict[str, list[int]] = {"total": [], "infer": [], "runner": []}
     origin_ns = next((int(reel.captured[reel.first]) for reel in reels if reel.frames), 0)
-    for number, reel in enumerate(reels):
-        start += [number] * reel.frames
+    for reel in reels:
         at_ms += ((reel.captured[reel.first : reel.last + 1] - origin_ns) // NS_PER_MS).tolist()
         index, own = reel.column("index") - reel.first, reel.own()
         for name, values, there in (
@@ -211,7 +209,11 @@ def series(reels: Sequence[Reel]) -> Series:
             told[index[there]] = (values[there] + 500) // 1000
             columns[name] += told.tolist()
     return Series(
-        tuple(start), tuple(at_ms), tuple(columns["total"]), tuple(columns["infer"]), tuple(columns["runner"])
+        per_start=tuple(reel.frames for reel in reels),
+        step_ms=tuple(int(step) for step in np.diff(at_ms)),
+        total_us=tuple(columns["total"]),
+        infer_us=tuple(columns["infer"]),
+        runner_us=tuple(columns["runner"]),
     )
 
 

@@ -88,6 +88,6 @@ def result(total_us: np.ndarray, made: str = "2026-01-01T00:00:00+00:00", **chan
         growth=None,
         verdicts=(),
         passed=True,
-        series=Series((0,) * n, tuple(range(n)), values, values, values),
+        series=Series((n,), (0, *(17,) * (n - 1)), values, values, values),
     )
     return replace(found, **changes)

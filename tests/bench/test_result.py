@@ -21,6 +21,16 @@ def test_a_result_comes_back_as_it_was_written(tmp_path: Path) -> None:
     assert read_result(tmp_path / "a.json") == FOUND
 
 
+def test_half_an_hour_at_60_hz_fits_into_git(tmp_path: Path) -> None:
+    n = 108_000
+    noise = np.random.default_rng(1).integers(0, 10_000, n)
+    whole = tuple((noise + 10_000).tolist())
+    rows = replace(FOUND.series, per_start=(n,), step_ms=(17,) * n, total_us=whole, infer_us=whole, runner_us=whole)
+    write_result(replace(FOUND, series=rows), tmp_path / "a.json")
+    assert (tmp_path / "a.json").stat().st_size < 3 << 20
+    assert rows.at_ms[-1] == 17 * n
+
+
 def test_every_figure_that_a_limit_may_name_is_there() -> None:
     for name in (*(f"{spread}.p50" for spread in SPREADS if spread != "engine"), *RATES, *COUNTS):
         assert FOUND.figure(name) is not None, name
@@ -36,7 +46,7 @@ def test_the_miss_rate_leaves_the_machines_stalls_out_and_the_other_does_not() -
     assert found.figure("all_miss_rate") == pytest.approx(1.0)
 
 
-@pytest.mark.parametrize("keys", [{"schema": 2}, {"series": replace(FOUND.series, at_ms=())}])
+@pytest.mark.parametrize("keys", [{"schema": 2}, {"series": replace(FOUND.series, step_ms=())}])
 def test_a_result_that_is_not_whole_is_refused(keys: dict) -> None:
     with pytest.raises(ConfigError):
         replace(FOUND, **keys)

@@ -102,7 +102,8 @@ def test_a_frame_that_leaves_again_is_no_frame_of_the_source() -> None:
 
 def test_the_series_has_a_row_a_frame_and_says_what_is_gone() -> None:
     told = series([RUN, reel(seg(0), given=1)])
-    assert told.start == (0,) * 8 + (1,)
+    assert told.per_start == (8, 1)
+    assert told.step_ms[:3] == (0, 10, 10)
     assert told.at_ms[:8] == (0, 10, 20, 30, 40, 50, 60, 70)
     assert told.total_us == (8000, 9000, 8000, 20000, GONE, GONE, 8000, 8000, 8000)
     assert told.infer_us == (2000, 2000, 2000, GONE, GONE, GONE, 2000, 2000, 2000)
