@@ -168,7 +168,12 @@ def run(
     }
     report = lines(summary, frames.name)
     if steps is not None:
-        document["ladder"] = {"rung": steps.rung.value, "moves": dict(steps.moves), "refused": steps.refused}
+        document["ladder"] = {
+            "rung": steps.rung.value,
+            "moves": dict(steps.moves),
+            "refused": steps.refused,
+            "why": list(steps.reasons),
+        }
         report += [f"Ladder, {reason}" for reason in steps.reasons]
     if dropped:
         report.append(f"Dropped by sinks: {dropped} frames")

@@ -27,6 +27,9 @@ class Scheduling:
     @contextmanager
     def held(self) -> Iterator[None]:
         """Take this place for a while; threads that start meanwhile keep it. Raises as ``apply``."""
+        if self == Scheduling():
+            yield
+            return
         cpus, nice = os.sched_getaffinity(0), os.getpriority(os.PRIO_PROCESS, 0)
         policy, priority = os.sched_getscheduler(0), os.sched_getparam(0)
         self.apply()
