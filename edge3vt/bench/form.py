@@ -52,6 +52,9 @@ def unnormalised(model_bytes: bytes) -> bytes:
         raise ArtifactError(f"{spec.model_id}: does not begin with Cast, Sub, Mul of {INPUT}; take an exported student")
     name = head[2].output[0]
     del proto.graph.node[:3]
+    read = {used for node in proto.graph.node for used in node.input}
+    for tensor in [tensor for tensor in proto.graph.initializer if tensor.name not in read]:
+        proto.graph.initializer.remove(tensor)
     value = next(value for value in proto.graph.input if value.name == INPUT)
     value.CopyFrom(onnx.helper.make_tensor_value_info(name, TensorProto.FLOAT, spec.input_shape))
     return bytes(proto.SerializeToString(deterministic=True))
