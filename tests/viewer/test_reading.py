@@ -429,6 +429,21 @@ def test_a_server_that_dies_loses_nothing(reader: Reader, room: Room) -> None:
     absence_is_survived(reader, room)
 
 
+def test_a_case_that_is_opened_while_it_is_being_kept_is_shown_as_it_was_left(reading: Callable[..., Reader]) -> None:
+    asked = "ask(`/case/${number}?pen=${keeper.pen}`).then((answer) => answer.json()),"
+    late = asked[:-1] + ".then((it) => new Promise((done) => setTimeout(() => done(it), 1500))),"
+    reader = reading(planted=("reading.js", asked, late))  # the answer stays away until a change made with it is kept
+    reader.page.evaluate("""() => {
+        dispatchEvent(new KeyboardEvent("keydown", { key: "0" }));
+        document.querySelector("#cases button").click();
+    }""")
+    reader.sees("structures", "not seen")
+    reader.saved()
+    playwright.expect(reader.page.locator("#picture")).not_to_have_attribute("inert", "", timeout=PATIENCE_MS)
+    reader.press("2", "0")
+    assert reader.saved().not_seen == STRUCTURES[:2]
+
+
 def test_what_a_full_disk_refused_is_sent_again_also_after_a_reload(reading: Callable[..., Reader]) -> None:
     reader = reading(kind="Full")
     full = reader.desk.folder / "full"
@@ -453,7 +468,11 @@ def test_what_a_full_disk_refused_is_sent_again_also_after_a_reload(reading: Cal
     "planted",
     [
         ("reading-keeper.js", 'if (answer.status === 409) return "elsewhere";', 'return "kept";'),
-        ("reading-keeper.js", "if (left && (!saved || left.seconds >= saved.seconds)) return left;", ""),
+        (
+            "reading-keeper.js",
+            "if (left && (!saved || left.seconds >= saved.seconds)) return left;",
+            "if (!saved) return left;",
+        ),
     ],
     ids=["says kept whatever the server says", "forgets what was left over"],
 )

@@ -31,17 +31,25 @@ export class Keeper {
     this.#say();
   }
 
-  // What a page before this one could not get kept, if that is newer than what was.
-  left(number, id, saved) {
+  // What is not kept yet of a case, by this page or one before it; null for nothing. To be asked before the server is:
+  // while the answer comes, it may be kept.
+  left(number, id) {
     if (this.waiting.has(number)) return this.waiting.get(number).drawing;
     try {
-      const left = JSON.parse(sessionStorage.getItem(this.#name(id)));
-      if (left && (!saved || left.seconds >= saved.seconds)) return left;
+      return JSON.parse(sessionStorage.getItem(this.#name(id)));
     } catch {
-      // nothing that can be read
+      return null;
     }
+  }
+
+  // The drawing to go on from: what was left, unless what was saved is newer, which another window has seen to.
+  newest(number, id, left, saved) {
+    if (left && (!saved || left.seconds >= saved.seconds)) return left;
+    this.waiting.delete(number);
+    this.stuck.delete(number);
     this.#beside(id, null);
-    return null;
+    this.#say();
+    return saved;
   }
 
   // The numbers of the cases of which something was left over.

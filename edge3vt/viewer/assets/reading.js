@@ -79,6 +79,7 @@ function still(is) {
 }
 
 async function turnTo(number) {
+  const left = keeper.left(number, desk.cases[number].id);
   const [opened, picture] = await Promise.all([
     ask(`/case/${number}?pen=${keeper.pen}`).then((answer) => answer.json()),
     ask(`/picture/${number}`).then((answer) => answer.blob()),
@@ -87,8 +88,8 @@ async function turnTo(number) {
   image.src = URL.createObjectURL(picture);
   await image.decode();
   URL.revokeObjectURL(image.src);
-  const left = keeper.left(number, opened.id, opened.saved);
-  const { seconds, done, ...drawing } = left ?? opened.saved ?? fresh(opened.given);
+  const newest = keeper.newest(number, opened.id, left, opened.saved);
+  const { seconds, done, ...drawing } = newest ?? fresh(opened.given);
   const watch = new Watch(seconds, desk.idle_ms);
   page = { number, id: opened.id, given: opened.given, history: new History(drawing), done, watch, keptSeconds: seconds };
   notice = "";
@@ -96,7 +97,7 @@ async function turnTo(number) {
   chosen = 0;
   view.show(image);
   active();
-  if (left) keep();
+  if (newest && newest === left) keep();
   show();
 }
 
@@ -128,9 +129,9 @@ function stateOf({ done, contours, not_seen, draft }) {
 // Send what a page before this one could not get kept.
 async function sendLeftOver() {
   for (const number of keeper.leftOver(desk.cases)) {
+    const left = keeper.left(number, desk.cases[number].id);
     const { id, saved } = await (await ask(`/case/${number}?pen=${keeper.pen}`)).json();
-    const left = keeper.left(number, id, saved);
-    if (!left) continue;
+    if (!left || keeper.newest(number, id, left, saved) !== left) continue;
     keeper.put(number, id, left);
     desk.cases[number].state = stateOf(left);
   }
