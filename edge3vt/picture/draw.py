@@ -73,7 +73,7 @@ class Composer:
             )
             if present:
                 self._draw_legend(picture, layout, frame.bounds, tuple(present), extent(seg.mask, seg.crop))
-        if seg.withheld == UNCONFIRMED:
+        if seg.withheld == UNCONFIRMED and frame.region is not None:
             _draw_box(picture, frame.bounds, max(2, round(picture.shape[0] / 300)))
         if seg.state is State.NO_SIGNAL:
             draw_banner(picture, layout, frame.bounds, NO_SIGNAL)

@@ -183,6 +183,7 @@ class Framing:
         self._size: tuple[int, int] | None = None
         self._placed: Placement | None = None
         self._wait = 0
+        self._again = False  # one that was found holds no more, and it is looked for
         self.placement = Placement(None, None, UNKNOWN, 0.0, sure=True)
 
     @property
@@ -192,8 +193,9 @@ class Framing:
 
     @property
     def unconfirmed(self) -> bool:
-        """The region in force was found, and nobody has confirmed it: no overlay is to be shown."""
-        return self.placement.origin == FOUND and not self.placement.sure
+        """The region in force was found and nobody has confirmed it, or one is looked for again: show no overlay."""
+        again = self.placement.origin == UNKNOWN and self._again
+        return again or (self.placement.origin == FOUND and not self.placement.sure)
 
     @property
     def searching(self) -> bool:
@@ -224,9 +226,13 @@ class Framing:
         """Take what was found in pictures of that size; False where the size has changed since, or a profile fits."""
         if (width, height) != self._size or self._placed is not None:
             return False
-        self._placed = Placement(found.region, None, FOUND, found.confidence, sure=False)
+        self._placed, self._again = Placement(found.region, None, FOUND, found.confidence, sure=False), False
         self.placement = self._placed
         return True
+
+    def nothing(self) -> None:
+        """None was found: the whole picture it is."""
+        self._again = False
 
     def confirm(self) -> None:
         """Somebody has looked at the region that was found, and it is right."""
@@ -235,6 +241,7 @@ class Framing:
 
     def renew(self) -> None:
         """The layout has changed: what was chosen or found holds no more."""
+        self._again = self._again or (self._placed is not None and self._placed.origin == FOUND)
         self._placed, self._wait = None, 0
         self.placement = Placement(None, None, UNKNOWN, 0.0, sure=False)
 

@@ -37,7 +37,7 @@ class Seeker:
     @property
     def waits(self) -> bool:
         """A region was found and nobody has confirmed it."""
-        return self._framing.unconfirmed
+        return self._framing.unconfirmed and self._framing.placement.region is not None
 
     def saw(self, frame: Frame, now_ns: int) -> None:
         """A frame has left the loop."""
@@ -78,6 +78,7 @@ class Seeker:
     def _take(self, answer: Found | None, of: Frame, now_ns: int) -> None:
         whole = Region(0, 0, of.width, of.height)
         if answer is None or overlap(answer.region, whole) >= WHOLE:
+            self._framing.nothing()
             self._next_ns, self._again_ns = now_ns + self._again_ns, min(2 * self._again_ns, LONGEST_NS)
             return
         self._again_ns = AGAIN_NS

@@ -9,7 +9,7 @@ import pytest
 
 from edge3vt.core.anatomy import CLASS_NAMES
 from edge3vt.core.frame import Frame, Layout, Pixels, Region
-from edge3vt.core.segmentation import Mask, Segmentation, State, Timing, Verdict
+from edge3vt.core.segmentation import UNCONFIRMED, Mask, Segmentation, State, Timing, Verdict
 from edge3vt.core.spec import ModelSpec
 from edge3vt.picture import band, draw
 from edge3vt.picture.band import PLAIN
@@ -242,6 +242,21 @@ def test_lost_signal_is_written_across_the_picture_and_nowhere_else() -> None:
     assert changed[350:410, 400:600].all()
     assert changed[ys.min() : ys.max() + 1, xs.min() : xs.max() + 1].mean() > 0.99
     assert changed[:700].mean() < 0.2
+
+
+def test_a_region_to_be_confirmed_has_a_box_inside_it_and_nothing_else_changes() -> None:
+    asked, box = seg(shown=False, withheld=UNCONFIRMED), Region(100, 80, 900, 600)
+    asked = replace(asked, frame=replace(asked.frame, region=box))
+    composer = Composer()
+    picture, plain = composer(asked), composer(replace(asked, withheld="no mask yet"))
+    changed = (picture != plain).any(axis=2)[:700]
+    inside = np.zeros_like(changed)
+    inside[box.y0 : box.y1, box.x0 : box.x1] = True
+    inside[box.y0 + 3 : box.y1 - 3, box.x0 + 3 : box.x1 - 3] = False
+    assert not changed[~inside].any()
+    assert (picture[box.y0, box.x0 : box.x1] == band.AMBER).all()
+    whole = replace(asked, frame=replace(asked.frame, region=None))
+    assert not (composer(whole) != composer(replace(whole, withheld="no mask yet"))).any(axis=2)[:700].any()
 
 
 def test_the_operators_view(written: list[str]) -> None:

@@ -99,11 +99,24 @@ def test_the_same_region_after_a_change_is_not_asked_for_again_and_another_one_i
     stream.run(3)
     stream.seeker.confirm()
     stream.framing.renew()
+    assert stream.framing.unconfirmed, "while it is looked for again there is no overlay"
+    assert not stream.seeker.waits, "and nothing to be confirmed"
     assert stream.run(3).region == BOX, "the very one that was confirmed"
     assert not stream.seeker.waits
     stream.framing.renew()
     assert stream.run(3).region == other
     assert stream.seeker.waits
+
+
+def test_a_screen_that_has_no_region_any_more_is_taken_whole(streamed: list[Stream]) -> None:
+    stream = Stream(Finding(Found(BOX, 0.9), None))
+    streamed.append(stream)
+    stream.run(3)
+    stream.seeker.confirm()
+    stream.framing.renew()
+    assert stream.framing.unconfirmed
+    assert stream.run(3).region is None
+    assert not stream.framing.unconfirmed
 
 
 def test_another_size_of_picture_is_another_screen(streamed: list[Stream]) -> None:
