@@ -48,6 +48,7 @@ class Lectern:
         self._desk, self._idle_s, self._warn = desk, idle_s, warn
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="desk")
         self._pens: dict[str, str] = {}
+        self._sizes: dict[str, tuple[int, int]] = {}
         self._cases = desk.cases
 
     def routes(self) -> list[web.RouteDef]:
@@ -88,7 +89,7 @@ class Lectern:
             given, saved = self._desk.given(case), self._desk.saved(case)
             for drawing in (Drawing(given or (), 0.0, False), saved):
                 if drawing is not None:
-                    check(drawing, self._desk.structures, *png_size(self._desk.picture(case)))
+                    check(drawing, self._desk.structures, *self._size(case))
             self._pens[case] = pen
             return {
                 "id": case,
@@ -104,7 +105,7 @@ class Lectern:
         def keep() -> tuple[int, str]:
             try:
                 sent = parse_json(Sent, body.decode(), where="the drawing")
-                check(sent.drawing, self._desk.structures, *png_size(self._desk.picture(case)))
+                check(sent.drawing, self._desk.structures, *self._size(case))
             except (ConfigError, DataError, UnicodeDecodeError) as error:
                 return 400, str(error)
             if sent.pen != self._pens.get(case):
@@ -114,6 +115,11 @@ class Lectern:
 
         status, error = await self._asked(keep)
         return _json({"error": error} if error else {"kept": True}, status)
+
+    def _size(self, case: str) -> tuple[int, int]:
+        if case not in self._sizes:
+            self._sizes[case] = png_size(self._desk.picture(case))
+        return self._sizes[case]
 
     def _case(self, request: web.Request) -> str:
         number = request.match_info["number"]
