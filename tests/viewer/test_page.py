@@ -17,9 +17,10 @@ import pytest
 
 from edge3vt.core.clock import NS_PER_MS, NS_PER_S
 from edge3vt.core.segmentation import Segmentation, State
+from edge3vt.viewer import sink as sinks
 from edge3vt.viewer.place import Place, own_address
 from tests.viewer.browser import EIGHT_SCREENS, PATIENCE_S, Run, browser, run, wait_for
-from tests.viewer.scenes import CLOCK, CROP, HEIGHT, REGION, WIDTH, frame, seg, withheld
+from tests.viewer.scenes import CLOCK, CROP, HEIGHT, PERIOD_NS, REGION, WIDTH, frame, seg, withheld
 
 STEP = 4
 PIXELS = f"""() => {{
@@ -176,7 +177,7 @@ def test_the_picture_and_the_overlay_are_there(page: Any) -> None:
     the_picture_is_there(page)
     the_overlay_is_there(page)
     wait_for(page, "document.getElementById('state').textContent === 'LIVE'")
-    assert page.inner_text("#age") == "mask age 0 ms"
+    wait_for(page, "document.getElementById('age').textContent === 'mask age 0 ms'")
     assert page.inner_text("#statement") == "not for diagnosis"
     assert page.is_hidden("#lan")
     assert page.inner_text("#engine") == "student-x 1a2b3c4d"
@@ -225,7 +226,7 @@ def test_everything_is_reached_by_tab(page: Any) -> None:
 def test_a_withheld_mask_leaves_no_coloured_pixel(page: Any, running: Run) -> None:
     change(page, running, withheld, "no overlay: not the view")
     nothing_is_coloured(page)
-    assert page.inner_text("#age") == "no mask"
+    wait_for(page, "document.getElementById('age').textContent === 'no mask'")
     change(page, running, seg, "")
     wait_for(page, "document.getElementById('overlay').dataset.drawn == 2")
 
@@ -294,13 +295,17 @@ def apart(chrome: Any, rate_hz: float = 30, place: Place = EIGHT_SCREENS) -> Ite
 
 
 @pytest.mark.parametrize("how", [pytest.param(signal.SIGSTOP, marks=pytest.mark.slow), signal.SIGKILL])
-def test_a_server_that_stops_or_dies_is_covered(how: signal.Signals, chrome: Any) -> None:
+def test_a_server_that_stops_or_dies_is_covered(
+    how: signal.Signals, chrome: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sinks, "REOPEN_NS", NS_PER_S // 5)
     with apart(chrome) as (page, running):
         pid = running.sink._process.pid
         assert pid is not None
         assert covered_after_ms(page, lambda: os.kill(pid, how)) < 1000
         if how == signal.SIGKILL:  # it comes back at its port, and the page with it
-            wait_for(page, LIVE)
+            wait_for(page, "document.getElementById('cover').hidden")
+            assert running.sink.opened == 2
         else:
             os.kill(pid, signal.SIGCONT)
 
@@ -333,7 +338,8 @@ def test_the_cover_comes_within_a_quarter_of_a_second(how: str, chrome: Any) -> 
         assert took <= LIMIT_MS
 
 
-def test_a_snapshot_is_blanked_and_says_what_it_is(page: Any, running: Run, tmp_path: Path) -> None:
+def kept(page: Any, folder: Path) -> tuple[Any, str]:
+    """The PNG of a snapshot, and the words that were written into it."""
     page.evaluate(
         "() => { const fill = CanvasRenderingContext2D.prototype.fillText; window.words = [];"
         "CanvasRenderingContext2D.prototype.fillText = function (text, ...at)"
@@ -342,19 +348,71 @@ def test_a_snapshot_is_blanked_and_says_what_it_is(page: Any, running: Run, tmp_
     with page.expect_download() as download:
         page.keyboard.press("s")
     assert download.value.suggested_filename.startswith("edge3vt-")
-    download.value.save_as(tmp_path / "kept.png")
-    kept = cv2.imread(str(tmp_path / "kept.png"))
-    assert kept is not None
-    assert kept.shape[1] == WIDTH
+    download.value.save_as(folder / "kept.png")
+    return cv2.imread(str(folder / "kept.png")), " ".join(page.evaluate("window.words"))
+
+
+def test_a_snapshot_is_blanked_and_says_what_it_is(page: Any, running: Run, tmp_path: Path) -> None:
+    picture, words = kept(page, tmp_path)
+    assert picture.shape[1] == WIDTH
     outside = np.ones((HEIGHT, WIDTH), bool)
     outside[REGION.y0 : REGION.y1, REGION.x0 : REGION.x1] = False
-    assert kept[:HEIGHT][outside].max() == 0
-    blue, green, red = kept[70, 135].astype(int)
+    assert picture[:HEIGHT][outside].max() == 0
+    blue, green, red = picture[70, 135].astype(int)
     assert blue > green > red > 40  # the picture under a quarter of sky blue
-    assert kept[HEIGHT:].max() > 200
-    words = " ".join(page.evaluate("window.words"))
+    assert picture[HEIGHT:].max() > 200
     for said in ("NOT FOR DIAGNOSIS · ", "mask age 0 ms", "engine student-x 1a2b3c4d", "from a JPEG"):
         assert said in words
+    running.going.clear()
+    it_stays_covered(page)
+    assert "NOT LIVE: no new picture" in kept(page, tmp_path)[1]
+
+
+def test_an_older_mask_has_a_dashed_outline(page: Any, running: Run) -> None:
+    """Of more than two pictures, at 60 Hz here."""
+
+    def make(index: int, age_ns: int) -> Segmentation:
+        shot = frame(index, captured_ns=10**9 + index * PERIOD_NS)
+        return seg(index, frame=shot, mask_ns=shot.captured_ns - age_ns, state=State.AI_LATE)
+
+    page.check("#contour")
+    painted = []
+    for periods in (1, 5):
+        running.make = partial(make, age_ns=periods * PERIOD_NS)
+        wait_for(page, f"document.getElementById('age').textContent === 'mask age {periods * 1000 / 60:.0f} ms'")
+        painted.append(page.evaluate(OVERLAY)["painted"])
+    assert 0.3 * painted[0] < painted[1] < 0.85 * painted[0]
+
+
+def test_a_tab_in_the_background_takes_nothing_and_comes_back_covered(page: Any) -> None:
+    turn = "hidden => { Object.defineProperty(document, 'hidden', {value: hidden, configurable: true});"
+    turn += " document.dispatchEvent(new Event('visibilitychange')); return document.getElementById('cover').hidden; }"
+    wait_for(page, "document.getElementById('cover').hidden")
+    assert page.evaluate(turn, True) is False
+    page.wait_for_timeout(300)
+    index = page.evaluate("document.getElementById('picture').dataset.index")
+    page.wait_for_timeout(300)
+    assert page.evaluate("document.getElementById('picture').dataset.index") == index
+    assert "in the background" in page.inner_text("#cover-why")
+    assert page.evaluate(turn, False) is False
+    wait_for(page, "document.getElementById('cover').hidden")
+
+
+def test_another_page_of_the_same_browser_gets_nothing(page: Any, context: Any, running: Run) -> None:
+    evil = context.new_page()
+    evil.goto("data:text/html,<p>evil")
+    ask = """async (address) => {
+      const socket = new WebSocket(address.replace('http', 'ws') + 'feed');
+      const opened = await new Promise((told) => {
+        socket.onopen = () => told(true);
+        socket.onclose = () => told(false);
+      });
+      const read = await fetch(address, {credentials: 'include'}).then(() => true, () => false);
+      return [opened, read];
+    }"""
+    assert evil.evaluate(ask, address(running)) == [False, False]
+    evil.close()
+    wait_for(page, "document.getElementById('cover').hidden")  # and the page itself still does
 
 
 BUGS: dict[str, tuple[str, str, str]] = {

@@ -14,7 +14,7 @@ const pictureContext = picture.getContext("2d", { alpha: false }), overlayContex
 let waiting = null, newest = -1, asked = false; // decoded and not drawn yet
 let shown = null, lines = null; // facts of the picture that is seen, and its mask
 let changed = -Infinity, gap = 0, seen = "", beat = 0; // when the picture was last another one
-let cut = false, why = "connecting"; // the server is gone, and what is known of it
+let cut = false, cuts = 0, why = "connecting"; // there is no way to the server, and what is known of it
 
 const figures = new Figures();
 const view = new View(() => redraw());
@@ -24,13 +24,15 @@ const link = new Link(arrived, (reason) => {
   waiting = null;
   newest = -1;
   cut = true;
+  cuts++;
   look();
 });
 
 async function arrived(buffer) {
-  const message = parsed(buffer), { count } = message.facts, came = performance.now();
-  const bitmap = await createImageBitmap(message.jpeg).catch(() => null);
+  const message = parsed(buffer), { count } = message.facts, came = performance.now(), way = cuts;
   why = "";
+  const bitmap = await createImageBitmap(message.jpeg).catch(() => null);
+  if (way !== cuts) return bitmap?.close(); // it came by a way that is no more
   if (!bitmap || count <= newest) {
     bitmap?.close();
     link.drawn(count);
