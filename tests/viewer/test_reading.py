@@ -429,6 +429,23 @@ def test_a_server_that_dies_loses_nothing(reader: Reader, room: Room) -> None:
     absence_is_survived(reader, room)
 
 
+@pytest.mark.slow
+def test_a_server_killed_ten_times_in_the_midst_of_drawing_loses_nothing(reader: Reader, room: Room) -> None:
+    moments, told = random.Random(3), []
+    for number in range(10):
+        x = 15.0 + 30 * number
+        reader.click((x, 30), (x + 16, 30), (x + 8, 50))
+        reader.press("Enter")
+        reader.page.wait_for_timeout(moments.uniform(0, 300))
+        told.append("✓ Saved" in reader.page.locator("#kept").inner_text())
+        reader.served.end()
+        saved = reader.desk.saved("k7")
+        assert not told[-1] or (saved is not None and len(saved.contours) == number + 1)
+        reader.enter(opened_at(room, reader.desk.folder, reader.served.port))
+        assert len(reader.saved().contours) == number + 1
+    assert {True, False} == set(told)
+
+
 def test_a_case_that_is_opened_while_it_is_being_kept_is_shown_as_it_was_left(reading: Callable[..., Reader]) -> None:
     asked = "ask(`/case/${number}?pen=${keeper.pen}`).then((answer) => answer.json()),"
     late = asked[:-1] + ".then((it) => new Promise((done) => setTimeout(() => done(it), 1500))),"
