@@ -46,6 +46,7 @@ DOCUMENTS = {
     "benchmarks/results/measure": ("edge3vt.clinic.judged", "Record"),
     "benchmarks/results/referee": ("edge3vt.bench.referee", "Referee"),
     "benchmarks/results/sensitivity": ("edge3vt.calibrate.sensitivity", "Sensitivity"),
+    "benchmarks/results/study": ("edge3vt.clinic.coverage", "Coverage"),
     "benchmarks/results/*": ("edge3vt.bench.result", "Result"),  # by machine; after those that have other names
 }
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))

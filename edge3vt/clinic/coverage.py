@@ -6,7 +6,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Annotated
 
@@ -88,50 +91,58 @@ def readers_ignored(readings: Readings) -> Interval:
 FAULTS: Mapping[str, Callable[[Readings], Interval]] = {"SD for SE": sd_for_se, "readers ignored": readers_ignored}
 
 
-def trial(design: str, truth: Truth, studies: int, seed: int) -> Trial:
-    """Simulate ``studies`` studies of one design."""
-    wanted = {"bias": truth.bias, "lower limit": truth.bias - Z * truth.sd, "upper limit": truth.bias + Z * truth.sd}
-    wanted["slope"] = truth.slope
-    held: dict[str, list[tuple[bool, float]]] = {name: [] for name in (*wanted, *FAULTS)}
-    biases = []
-    for number in range(studies):
-        one = simulate(truth, np.random.default_rng([seed, number]))
-        found = agreement(one.found, one.true, one.readers, one.patients, one.pictures)
-        assert found.slope is not None
-        biases.append(found.bias.value)
-        intervals = {
-            "bias": found.bias.interval,
-            "lower limit": found.lower_interval,
-            "upper limit": found.upper_interval,
-            "slope": found.slope.interval,
-        }
-        for name, (low, high) in intervals.items():
-            held[name].append((low <= wanted[name] <= high, high - low))
-        for name, formula in FAULTS.items():
-            low, high = formula(one)
-            held[name].append((low <= truth.bias <= high, high - low))
-    shares = {name: Share(name, *(round(float(v), 6) for v in np.mean(each, axis=0))) for name, each in held.items()}
-    return Trial(
-        design,
-        truth,
-        studies,
-        round(float(np.mean(biases)) - truth.bias, 6),
-        tuple(shares[name] for name in wanted),
-        tuple(shares[name] for name in FAULTS),
-    )
+Seen = dict[str, tuple[bool, float]]
+"""Whether each interval of one study holds what was planted, and its width."""
+
+
+def trial(design: str, truth: Truth, studies: int, seed: int, workers: int = 1) -> Trial:
+    """Simulate ``studies`` studies of one design, in ``workers`` processes; their number changes nothing."""
+    one = partial(study, truth, seed)
+    if workers == 1:
+        found = [one(number) for number in range(studies)]
+    else:
+        with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
+            found = list(pool.map(one, range(studies), chunksize=10))
+    shares = {}
+    for name in found[0][1]:
+        held, width = np.mean([seen[name] for _, seen in found], axis=0)
+        shares[name] = Share(name, round(float(held), 6), round(float(width), 6))
+    faults = tuple(shares.pop(name) for name in FAULTS)
+    error = float(np.mean([bias for bias, _ in found])) - truth.bias
+    return Trial(design, truth, studies, round(error, 6), tuple(shares.values()), faults)
+
+
+def study(truth: Truth, seed: int, number: int) -> tuple[float, Seen]:
+    """One simulated study: its bias, and what its intervals hold."""
+    one = simulate(truth, np.random.default_rng([seed, number]))
+    found = agreement(one.found, one.true, one.readers, one.patients, one.pictures)
+    assert found.slope is not None
+    intervals: dict[str, tuple[float, Interval]] = {
+        "bias": (truth.bias, found.bias.interval),
+        "lower limit": (truth.bias - Z * truth.sd, found.lower_interval),
+        "upper limit": (truth.bias + Z * truth.sd, found.upper_interval),
+        "slope": (truth.slope, found.slope.interval),
+    }
+    intervals |= {name: (truth.bias, formula(one)) for name, formula in FAULTS.items()}
+    seen = {name: (low <= wanted <= high, high - low) for name, (wanted, (low, high)) in intervals.items()}
+    return found.bias.value, seen
 
 
 def main(
     out: Annotated[Path, typer.Argument(help="The record to write.")],
     studies: Annotated[int, typer.Option(help="Simulated studies of each design.", min=1)] = STUDIES,
     seed: Annotated[int, typer.Option(min=0)] = SEED,
+    workers: Annotated[int, typer.Option(help="Processes.", min=1)] = 1,
 ) -> None:
     """Simulate studies of each design; exit code 1 where an interval of the bias is too narrow or too wide."""
     trials = []
     for design, truth in DESIGNS.items():
-        trials.append(trial(design, truth, studies, seed))
+        trials.append(trial(design, truth, studies, seed, workers))
         for share in (*trials[-1].shares, *trials[-1].faults):
-            print(f"{design}: {100 * COVERAGE:.0f} % interval, {share.what}: holds it in {100 * share.held:.1f} %")
+            print(
+                f"{design}: {100 * COVERAGE:.0f} % interval, {share.what}: holds it in {100 * share.held:.1f} %",
+                flush=True,
+            )
     write_json(Coverage(1, __version__, wall_label(), seed, tuple(trials)), out)
     raise typer.Exit(0 if all(one.shares[0].sound for one in trials) else 1)
 

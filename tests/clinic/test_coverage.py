@@ -58,3 +58,19 @@ def test_the_command_writes_a_record_and_gates(tmp_path: Path, monkeypatch: pyte
         assert stopped.value.exit_code == code
     record = read_json(Coverage, tmp_path / "c.json")
     assert record.trials[0].studies == 2
+
+
+def test_the_record_that_is_committed_is_sound() -> None:
+    record = read_json(Coverage, ROOT / "benchmarks" / "results" / "study" / "coverage.json")
+    assert [one.design for one in record.trials] == list(DESIGNS)
+    for one in record.trials:
+        assert one.studies == coverage.STUDIES
+        assert one.truth == DESIGNS[one.design]
+        assert one.shares[0].sound
+        assert one.faults[0].held > coverage.MOST
+    assert record.trials[0].faults[1].held < coverage.LEAST  # readers ignored
+
+
+@pytest.mark.slow
+def test_processes_change_nothing() -> None:
+    assert trial("small", SMALL, 4, 3, workers=2) == trial("small", SMALL, 4, 3)
