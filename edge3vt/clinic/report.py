@@ -31,6 +31,7 @@ p, li { max-width: 60rem } .quiet { color: var(--quiet) } .wide { overflow-x: au
 table { border-collapse: collapse; margin: 1rem 0 }
 th, td { padding: .25rem .55rem; border-bottom: 1px solid var(--line); text-align: right; vertical-align: top;
   font-variant-numeric: tabular-nums; white-space: nowrap }
+th { white-space: normal; vertical-align: bottom }
 th:first-child, td:first-child, .words td:nth-child(2), .words th:nth-child(2) { text-align: left }
 td .quiet { display: block; font-size: .85em } img { display: block; max-width: 100%; background: #fff;
   border-radius: 6px; margin: .5rem 0 1.5rem }
@@ -119,7 +120,8 @@ Made with a toolkit for building and testing, which is no medical device.</p>
 {_accuracy(summary)}
 <h2>Agreement with the reference</h2>
 <p>Bias, and the limits between which 95 % of single readings by other readers like these would lie, each with its 95 %
-interval. Areas are compared as ratios: 1.00 is agreement, 1.10 is 10 % too large.</p>
+interval. Areas are compared as ratios: 1.00 is agreement, 1.10 is 10 % too large.
+Without: drawings which, or whose reference, have no such value.</p>
 {_agreement(summary.measured)}
 {plots}
 <h2>Arms against each other</h2>
