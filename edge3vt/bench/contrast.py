@@ -95,16 +95,22 @@ def lines(found: Contrast) -> list[str]:
         if one.change is None or one.interval is None:
             rows.append(f"total {one.figure}: {one.call}")
             continue
-        low, high = one.interval
-        seen = "" if one.seen_from is None else f"; a change of {one.seen_from:.1%} would have been seen"
+        seen = ""
+        if one.seen_from is not None:
+            seen = f"a change of {one.seen_from:.1%}" if one.seen_from < 1 else "no change below double"
+            seen = f"; {seen} would have been seen"
         rows.append(
-            f"total {one.figure}: {one.call}: {one.a_ms:.3f} -> {one.b_ms:.3f} ms, {one.change:+.1%} "
-            f"({low:+.1%} to {high:+.1%}){seen}"
+            f"total {one.figure}: {one.call}: {one.a_ms:.3f} -> {one.b_ms:.3f} ms, {_signed(one.change)} "
+            f"({' to '.join(map(_signed, one.interval))}){seen}"
         )
     missed = ["n/a" if rate is None else f"{rate:.3%}" for rate in found.misses]
     rows.append(f"misses of the loop's own: {missed[0]} -> {missed[1]} (told, not tested)")
     rows.append(f"test: {found.test}; {found.runs[0]} and {found.runs[1]} runs, alpha {ALPHA:g}")
     return rows + [f"not the same: {text}" for text in found.versions]
+
+
+def _signed(change: float) -> str:
+    return f"{change:+.1%}" if change < 10 else "more than tenfold"
 
 
 def _alike(results: Sequence[Result]) -> None:
@@ -125,10 +131,7 @@ def _alike(results: Sequence[Result]) -> None:
         asked, other = first.scenario, result.scenario
         for name in ("source", "arrivals", "budget_ms", "sync", "neighbours", "clock_share"):
             if getattr(asked, name) != getattr(other, name):
-                raise ConfigError(
-                    f"{result.name}: another scenario ({name} is {getattr(other, name)}, the other's is "
-                    f"{getattr(asked, name)}); compare runs of one scenario"
-                )
+                raise ConfigError(f"{result.name}: another scenario (its {name} differs); compare runs of one scenario")
         if result.stopped:
             raise ConfigError(f"{result.name}: it was stopped before its time; measure it again")
 

@@ -7,7 +7,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -101,7 +101,9 @@ def run(
     write_result(result, target)
     if times is not None:
         write_json(export_times(bench.runs), times)
-    return finish("bench run", result.passed, {"result": result}, [*lines(result), f"written to {target}"], json=json)
+    told = {field.name: getattr(result, field.name) for field in fields(result) if field.name != "series"}
+    text = [*lines(result), f"written to {target}"]
+    return finish("bench run", result.passed, {"result": told, "written": str(target)}, text, json=json)
 
 
 @app.command("compare")

@@ -114,6 +114,15 @@ def test_too_few_frames_for_a_percentile_tell_nothing_of_it() -> None:
         assert "total p99: too few samples" in lines(found)
 
 
+def test_two_runs_that_differ_wildly_tell_little_and_say_so() -> None:
+    rng = np.random.default_rng(17)
+    a, b = ([result(totals(rng, factor)) for factor in (1.0, 3.0)] for _ in range(2))
+    text = lines(contrast(a, b))[0]
+    assert "no difference found" in text
+    assert "no change below double would have been seen" in text
+    assert len(text) < 140
+
+
 OTHER = [
     ({"machine": replace(MACHINE, cpu="Another CPU")}, "another machine"),
     ({"machine": replace(MACHINE, cores=4)}, "another machine"),

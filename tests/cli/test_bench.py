@@ -56,6 +56,8 @@ def test_a_run_within_its_budget_passes_and_is_written(
     assert code == 0
     document = json.loads(text)
     assert (document["verb"], document["passed"], document["schema"]) == ("bench run", True, 1)
+    assert document["written"] == str(out)
+    assert "series" not in document["result"], "every frame's times are for the file"
     assert [verdict["figure"] for verdict in document["result"]["verdicts"]] == ["total.p50", "wake.max", "miss_rate"]
     assert read_result(out).stream.frames == document["result"]["stream"]["frames"] > 5
     code, _, told = called(capfd, *asked)
