@@ -117,6 +117,8 @@ def _parse(uri: str, schemes: tuple[str, ...], *, writing: bool) -> _Target:
                 f"{without_password(uri)}: unknown {'sink' if writing else 'source'} scheme '{scheme}'"
                 f"{suggestion(scheme, schemes)}; a path works too"
             )
+        if "%00" in uri:
+            raise ConfigError(f"{without_password(uri)}: holds a zero byte (%00), which no name has; remove it")
         try:
             parts = urlsplit(uri)
         except ValueError as error:
