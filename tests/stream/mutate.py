@@ -572,7 +572,7 @@ class OfUris:
                 else:
                     uris.open_source(uri, ManualClock(), paced=True)
             except Edge3vtError as error:
-                if "://" in uri and "secret@" in str(error):
+                if "://" in uri and uri.count("secret@") == 1 and "secret@" in str(error):
                     return f"tells the password: {error}"
                 raise
             finally:
