@@ -102,8 +102,8 @@ def run(
     if times is not None:
         write_json(export_times(bench.runs), times)
     told = {field.name: getattr(result, field.name) for field in fields(result) if field.name != "series"}
-    text = [*lines(result), f"written to {target}"]
-    return finish("bench run", result.passed, {"result": told, "written": str(target)}, text, json=json)
+    report = [*lines(result), f"written to {target}"]
+    return finish("bench run", result.passed, {"result": told, "written": str(target)}, report, json=json)
 
 
 @app.command("compare")
