@@ -52,7 +52,8 @@ def run(
         str, typer.Argument(help="A .dcm clip, a video, a folder/, phantom://SEED, rtsp://, igtl:// or test://.")
     ],
     sinks: Annotated[
-        list[str] | None, typer.Argument(help="out.mp4, a folder/ for pictures, display:// or null:// (the default).")
+        list[str] | None,
+        typer.Argument(help="out.mp4, a folder/, display://, view://, widths.csv, seg.dcm or null:// (the default)."),
     ] = None,
     engine: Annotated[
         Path | None, typer.Option(help="An engine folder; default: the shipped student, built here.")

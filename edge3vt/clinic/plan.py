@@ -33,8 +33,11 @@ from edge3vt.core.clock import wall_label
 from edge3vt.core.digest import sha256_bytes, sha256_file
 from edge3vt.core.documents import write_bytes, write_json
 from edge3vt.core.errors import ConfigError, DataError
+from edge3vt.core.frame import Frame
 from edge3vt.core.segmentation import Mask
 from edge3vt.data.dataset import MANIFEST, Dataset, Item
+from edge3vt.data.inspection import region_of
+from edge3vt.picture.blank import blanked
 from edge3vt.picture.images import encoded_png, read_image, write_image
 
 DIFFER_BELOW = 0.7  # Dice of a structure between two experts; our own choice, near that of venae cavae under 24 weeks
@@ -168,11 +171,11 @@ def make(
 
 
 def _picture(folder: Path, dataset: Dataset, id: str, item: Item) -> Case:
-    """Write the picture under its new name, from its grey levels alone."""
+    """Write the picture under its new name, from its grey levels alone: black outside the region, where names stand."""
     pixels = dataset.picture(item)
     if pixels.shape != (item.height, item.width):
         raise DataError(f"{dataset.folder}: the picture of {item.id} has another size than it is said; audit the set")
-    data = encoded_png(pixels)
+    data = encoded_png(blanked(Frame(0, 0, pixels, region=region_of(item))).pixels)
     write_bytes(folder / PICTURES / f"{id}.png", data)
     return Case(id, sha256_bytes(data), item.width, item.height)
 

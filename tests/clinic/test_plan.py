@@ -35,6 +35,16 @@ def test_what_readers_get_tells_nothing_of_patients(planned: Path, painted: Data
         assert np.array_equal(shown, painted.picture(items[key.of(case.id).item]))
 
 
+def test_readers_see_nothing_outside_the_region_where_names_stand(tmp_path: Path, painted: Dataset) -> None:
+    items = tuple(replace(item, facts=item.facts | {"region": "10,20,60,80"}) for item in painted.items)
+    study, _ = plan(tmp_path / "study", replace(painted, items=items), pictures=3)
+    for case in study.cases:
+        shown = decoded_image(picture_of(tmp_path / "study", case), case.id)
+        assert shown[20:80, 10:60].any()
+        shown[20:80, 10:60] = 0
+        assert not shown.any()
+
+
 def test_wrong_contours_are_given_where_they_are_planted_and_nowhere_else(planned: Path) -> None:
     study = read_study(planned)
     key = read_key(planned, study)
