@@ -72,7 +72,7 @@ def _argmax(planes: NDArray[np.float32]) -> tuple[Mask, NDArray[np.float32]]:
 
 
 def _scores(planes: NDArray[np.float32], labels: Mask, best: NDArray[np.float32]) -> tuple[float, ...]:
-    beside = (planes - best).reshape(len(planes), -1)
+    beside = np.subtract(planes, best, order="C").reshape(len(planes), -1)  # logits may lie channels last
     probability = 1 / cv2.exp(beside, dst=beside).sum(axis=0)
     winners = labels.ravel().astype(np.intp)  # as bincount would do, twice
     wins = np.bincount(winners, minlength=len(planes))

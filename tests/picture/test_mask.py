@@ -132,3 +132,12 @@ def test_areas_and_centres_are_those_of_the_pixels() -> None:
         assert centre == pytest.approx((columns.mean(), rows.mean()))
     assert (areas[3], *centres[3]) == (0, 0, 0)
     assert areas_and_centres(np.zeros((8, 8), dtype=np.uint8), (1, 2))[0].tolist() == [0, 0]
+
+
+def test_how_logits_lie_in_memory_changes_nothing() -> None:
+    logits = np.random.default_rng(4).normal(0, 3, (1, 3, 16, 24)).astype(np.float32)
+    last = np.ascontiguousarray(logits.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+    mask, scores = make_mask(logits, 4)
+    again, scores_again = make_mask(last, 4)
+    assert np.array_equal(mask, again)
+    assert scores == scores_again
